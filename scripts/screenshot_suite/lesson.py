@@ -99,7 +99,6 @@ class Lesson:
         self.stage = stage
         self.script = script
         self.room = 0
-        self._poll = ""
 
     def begin(self) -> None:
         """Accounts, rooms, the first words, questions and hands, a poll and its votes."""
@@ -109,44 +108,50 @@ class Lesson:
         self.stage.add_account(script.pupils[0])
         for title in (*script.other_titles, script.title):
             self.room = self._create(title)
-        first, *others = script.asked
+        first = script.asked[0]
         for user, text in script.said[:3]:
             self._post(user, text)
-        question = self._post(first[0], first[1], type="question", audience="private")
-        body = {"text": script.answer, "question": question, "quote": first[1]}
+        for number, (user, text) in enumerate(script.asked):
+            self._keep(user, f"question:{number}", {"text": text}, type="question")
+        body = {"text": script.answer, "question": "0", "quote": first[1]}
         self._post(script.teacher, body, type="answer")
+        self._keep(script.teacher, "fate:0", {"question": "0", "done": True}, type="question-done")
         for user, text in script.said[3:]:
             self._post(user, text)
-        for user, text in others:
-            self._post(user, text, type="question", audience="private")
         for user in script.hands:
-            self._post(user, {"up": True}, type="hand", audience="private")
+            self._keep(user, "hand", {"up": True}, type="hand")
         poll = {"question": script.question, "options": script.options}
-        self._poll = self._post(script.teacher, poll, type="poll")
+        self._post(script.teacher, poll, type="poll", keep="poll:1")
+        voting = {"until": None, "hidden": False}
+        self._post(script.teacher, voting, type="voting", keep="voting:1")
         voters = iter(script.pupils)
         for option, count in enumerate(script.votes):
             for _ in range(count):
-                vote = {"poll": self._poll, "option": option}
-                self._post(next(voters), vote, type="vote", audience="private")
+                vote = {"poll": "1", "option": option}
+                self._keep(next(voters), "vote:1", vote, type="vote")
         for user, text in script.said_later:
             self._post(user, text)
 
     def end_poll(self) -> None:
         """End the poll, with the result for everyone."""
         script = self.script
+        self._post(script.teacher, None, type="voting", keep="voting:1")
         body = {
-            "poll": self._poll,
+            "poll": "1",
             "question": script.question,
             "options": script.options,
             "totals": script.votes,
         }
-        self._post(script.teacher, body, type="poll-closed")
+        self._post(script.teacher, body, type="poll-closed", keep="result:1")
 
     def _create(self, title: str) -> int:
         members = [{"user": user, "role": "participant"} for user in self.script.pupils]
         body = {"title": title, "members": members}
         room = self.stage.call("POST", "/api/rooms", body, user=self.script.teacher, roles=["host"])
         return int(room["id"])
+
+    def _keep(self, user: str, key: str, body: Any, *, type: str) -> None:
+        self._post(user, body, type=type, keep=key, audience="private")
 
     def _post(self, user: str, body: Any, **fields: str) -> str:
         path = f"/api/rooms/{self.room}/messages"

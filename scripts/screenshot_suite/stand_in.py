@@ -104,6 +104,18 @@ class StandIn:
         self.tell(message)
         return message
 
+    def poll(self, id: str, body: Json, *, is_open: bool = True, hidden: bool = False) -> None:
+        """Let the first host ask this; answers are taken while it is open."""
+        host = self.hosts[0]
+        self.say(host, body, type="poll", keep=f"poll:{id}")
+        voting = {"until": None, "hidden": hidden} if is_open else None
+        self.say(host, voting, type="voting", keep=f"voting:{id}")
+
+    def vote(self, user: str, id: str, choice: Json) -> None:
+        """Let a participant answer a poll."""
+        body = {"poll": id, **choice}
+        self.say(user, body, type="vote", audience="private", keep=f"vote:{id}")
+
     def end(self, reason: str, code: int = 4003) -> None:
         """End the connection for good."""
         for line in self._lines:
@@ -211,6 +223,8 @@ class StandIn:
         elif path == f"{room}/members":
             members = [{"user": one["user"], "role": one["role"]} for one in self.present]
             _json(route, 200, {"members": members})
+        elif path == f"{room}/state":
+            _json(route, 200, self._state(query))
         elif path == f"{room}/messages" and route.request.method == "GET":
             self._history(route, query)
         elif path == f"{room}/messages":
@@ -250,6 +264,17 @@ class StandIn:
             answer["next"] = found[limit - 1]["seq"]
         _json(route, 200, answer)
 
+    def _state(self, query: dict[str, list[str]]) -> Json:
+        audience = query.get("audience", ["public"])[0]
+        stream = self.private if audience == "private" else self.public
+        state = [
+            message
+            for message in _newest(stream).values()
+            if message["body"] is not None
+            and (audience == "public" or self.role == "host" or _author(message) == self.user)
+        ]
+        return {"state": state, "seq": len(stream), "whole": True, "complete": True}
+
     def _post(self, route: Route) -> None:
         if self.post == "waits":
             _problem(route, 503, "store_unavailable", {"Retry-After": "3600"})
@@ -257,7 +282,8 @@ class StandIn:
             _problem(route, 413, "too_large")
         else:
             wanted = _body(route)
-            fields = {key: wanted[key] for key in ("id", "audience", "type")}
+            named = ("id", "audience", "type", "keep", "of")
+            fields = {key: wanted[key] for key in named if key in wanted}
             message = self.say(str(self.user), wanted["body"], **fields)
             receipt = {key: message[key] for key in ("id", "seq", "sent_at")}
             _json(route, 201, {**receipt, "published": True})
@@ -270,6 +296,23 @@ class StandIn:
             route.fulfill(status=200, content_type="text/event-stream", body=text)
         else:
             _json(route, 200, self.dashboard[path])
+
+
+def _author(message: Json) -> str | None:
+    """Whose entry of the kept state it is: None for the room's own."""
+    own = None if message["role"] == "host" else message["sender"]
+    return str(author) if (author := message.get("of", own)) is not None else None
+
+
+def _newest(stream: list[Json]) -> dict[tuple[str, str | None], Json]:
+    """The newest message of each entry of the kept state, in the order of seq."""
+    newest: dict[tuple[str, str | None], Json] = {}
+    for message in stream:
+        if "keep" in message:
+            entry = (message["keep"], _author(message))
+            newest.pop(entry, None)
+            newest[entry] = message
+    return newest
 
 
 def _frame(text: str) -> tuple[str, dict[str, str]]:

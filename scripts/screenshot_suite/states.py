@@ -65,9 +65,11 @@ def _write(page: Page, *texts: str) -> None:
     )
 
 
-def _poll(stand_in: StandIn) -> dict[str, Any]:
+def _poll(stand_in: StandIn, id: str = "open") -> dict[str, Any]:
     options = ["Chlorophyll", LONG_WORD * 3, LONG_KOREAN * 2, "Paint"]
-    return stand_in.say("hana", {"question": LONG_WORD * 4, "options": options}, type="poll")
+    body = {"question": LONG_WORD * 4, "options": options}
+    stand_in.poll(id, body)
+    return body
 
 
 def empty(stand_in: StandIn, page: Page) -> None:
@@ -155,9 +157,9 @@ def long_words(stand_in: StandIn, page: Page) -> None:
     question = stand_in.say("paul", LONG_WORD * 6, type="question", audience="private")
     answer = {"text": LONG_WORD * 4, "question": question["id"], "quote": LONG_WORD * 6}
     stand_in.say("hana", answer, type="answer")
-    ended = _poll(stand_in)
-    closing = {**ended["body"], "poll": ended["id"], "totals": [12, 100, 3, 0]}
-    stand_in.say("hana", closing, type="poll-closed")
+    closing = {**_poll(stand_in, "ended"), "poll": "ended", "totals": [12, 100, 3, 0]}
+    stand_in.say("hana", None, type="voting", keep="voting:ended")
+    stand_in.say("hana", closing, type="poll-closed", keep="result:ended")
     _poll(stand_in)
     enter(stand_in, page)
     page.locator(".composer textarea").fill(LONG_WORD)
@@ -175,10 +177,10 @@ def right_to_left(stand_in: StandIn, page: Page) -> None:
     answer = {"text": f"{ARABIC} (42)", "question": question["id"], "quote": ARABIC}
     stand_in.say("hana", answer, type="answer")
     poll = {"question": ARABIC, "options": [ARABIC, "Yes", f"{HEBREW_NAME} (1)"]}
-    ended = stand_in.say("hana", poll, type="poll")
-    closing = {**poll, "poll": ended["id"], "totals": [12, 100, 3]}
-    stand_in.say("hana", closing, type="poll-closed")
-    stand_in.say("hana", poll, type="poll")
+    stand_in.poll("ended", poll, is_open=False)
+    closing = {**poll, "poll": "ended", "totals": [12, 100, 3]}
+    stand_in.say("hana", closing, type="poll-closed", keep="result:ended")
+    stand_in.poll("open", poll)
     enter(stand_in, page)
     page.locator(".composer textarea").fill(ARABIC)
     expect(page.locator(".option")).to_have_count(3)
@@ -201,7 +203,7 @@ def too_long(stand_in: StandIn, page: Page) -> None:
 
 
 def hand_up(stand_in: StandIn, page: Page) -> None:
-    stand_in.say("paul", {"up": True}, type="hand", audience="private")
+    stand_in.say("paul", {"up": True}, type="hand", audience="private", keep="hand")
     stand_in.say("hana", "Good morning!")
     enter(stand_in, page)
     expect(page.locator(".act[aria-pressed=true]")).to_be_visible()
@@ -229,9 +231,9 @@ def _full_host(stand_in: StandIn) -> None:
     stand_in.say("mina", LONG_WORD * 8)
     for text in ("Why green?", LONG_WORD * 6):
         stand_in.say(LONG_NAME, text, type="question", audience="private")
-    stand_in.say(LONG_NAME, {"up": True}, type="hand", audience="private")
-    poll = _poll(stand_in)
-    stand_in.say("paul", {"poll": poll["id"], "option": 1}, type="vote", audience="private")
+    stand_in.say(LONG_NAME, {"up": True}, type="hand", audience="private", keep="hand")
+    _poll(stand_in)
+    stand_in.vote("paul", "open", {"option": 1})
 
 
 def host(stand_in: StandIn, page: Page) -> None:

@@ -7,50 +7,18 @@
 /** Choices of a poll. */
 export const FEWEST_OPTIONS = 2;
 export const MOST_OPTIONS = 8;
+/** The bytes that one part of a kept message's body may have: a message has 16,384 with all of them. */
+export const MOST_BYTES = 9_000;
 /** Characters. */
 export const LONGEST_LINE = 300;
 export const LONGEST_TEXT = 10_000;
 
-/** @typedef {{question: string, options: string[]}} PollBody */
-/** @typedef {PollBody & {poll: string, totals: number[]}} ClosingBody */
-/** @typedef {{poll: string, option: number}} VoteBody */
 /** @typedef {{text: string, question: string, quote: string}} AnswerBody */
 
 /** @param {any} body @returns {string | null} */
 export function readText(body) {
   const text = body !== null && typeof body === "object" ? body.text : body;
   return isText(text, LONGEST_TEXT) ? text : null;
-}
-
-/** @param {any} body @returns {PollBody | null} */
-export function readPoll(body) {
-  const { question, options } = body ?? {};
-  const sound =
-    isText(question, LONGEST_LINE) &&
-    Array.isArray(options) &&
-    options.length >= FEWEST_OPTIONS &&
-    options.length <= MOST_OPTIONS &&
-    options.every((option) => isText(option, LONGEST_LINE));
-  return sound ? { question, options } : null;
-}
-
-/** @param {any} body @returns {ClosingBody | null} */
-export function readClosing(body) {
-  const asked = readPoll(body);
-  const { poll, totals } = body ?? {};
-  const sound =
-    asked !== null &&
-    isId(poll) &&
-    Array.isArray(totals) &&
-    totals.length === asked.options.length &&
-    totals.every(isCount);
-  return sound ? { ...asked, poll, totals } : null;
-}
-
-/** @param {any} body @returns {VoteBody | null} */
-export function readVote(body) {
-  const { poll, option } = body ?? {};
-  return isId(poll) && isCount(option) && option < MOST_OPTIONS ? { poll, option } : null;
 }
 
 /** @param {any} body @returns {AnswerBody | null} */
@@ -66,22 +34,22 @@ export function readReference(body, key) {
   return isId(id) ? id : null;
 }
 
-/** @param {any} body @returns {boolean | null} */
-export function readHand(body) {
-  return typeof body?.up === "boolean" ? body.up : null;
+/** The bytes of a value in the JSON of a stored message, which is in ASCII. @param {unknown} value */
+export function bytesOf(value) {
+  return JSON.stringify(value).replace(/[^ -~]/g, "\\u0000").length;
 }
 
-/** @param {unknown} value @param {number} longest */
-function isText(value, longest) {
+/** A text of one line, for a question or a choice. @param {unknown} value @returns {value is string} */
+export function isLine(value) {
+  return isText(value, LONGEST_LINE);
+}
+
+/** @param {unknown} value @param {number} longest @returns {value is string} */
+export function isText(value, longest) {
   return typeof value === "string" && value.trim() !== "" && value.length <= longest;
 }
 
-/** @param {unknown} value */
-function isId(value) {
+/** @param {unknown} value @returns {value is string} */
+export function isId(value) {
   return typeof value === "string" && value.length > 0 && value.length <= 64;
-}
-
-/** @param {unknown} value */
-function isCount(value) {
-  return Number.isSafeInteger(value) && Number(value) >= 0;
 }

@@ -1,11 +1,27 @@
 import { uuid } from "../interact/identifier.js";
 import { LiveRoom } from "./live-room.js";
 import { pendingPost } from "./pending-posts.js";
+import {
+  answersTo,
+  KEYS,
+  kindOf,
+  pollBody,
+  polls,
+  resultBody,
+  solutionOf,
+  tallyOf,
+} from "./polls.js";
+import { preparedBody, SET, setKey } from "./sets.js";
 
 /** @typedef {import("../interact/types.js").PendingPost} PendingPost */
 /** @typedef {import("../interact/types.js").Present} Present */
-/** @typedef {import("./state.js").Hand} Hand */
-/** @typedef {import("./state.js").Poll} Poll */
+/** @typedef {import("./polls.js").Answer} Answer */
+/** @typedef {import("./polls.js").Asked} Asked */
+/** @typedef {import("./polls.js").Poll} Poll */
+/** @typedef {import("./polls.js").Solution} Solution */
+/** @typedef {import("./sets.js").Prepared} Prepared */
+/** @typedef {import("./sets.js").QuestionSet} QuestionSet */
+/** @typedef {import("./select.js").Hand} Hand */
 /** @typedef {import("./state.js").Question} Question */
 
 /**
@@ -18,6 +34,12 @@ import { pendingPost } from "./pending-posts.js";
 
 /** The least milliseconds between two claps of one person. */
 const CLAP_PAUSE = 500;
+/** Milliseconds after the end of a poll's time in which answers of others may still arrive. */
+const ARRIVAL = 1_000;
+/** The most entries of a kind that are kept, of the room and of one participant; all stay in the history. */
+const MOST = { results: 100, fates: 1_000, votes: 60, questions: 300 };
+
+const PRIVATE = /** @type {const} */ ({ audience: "private" });
 
 /** What the connection's state means for people. @type {Record<string, RoomStatus["name"]>} */
 const STATUS = {
@@ -40,11 +62,9 @@ export function isSentAway({ name, why }) {
 
 /** One room for its user: what arrives there, and what the user does. */
 export class Classroom extends LiveRoom {
-  /** Private posts whose receipt this page gets itself. @type {Set<string>} */
-  #asked = new Set();
-  /** @type {Set<string>} */
-  #privatePosts = new Set();
   #clapped = 0;
+  /** Polls that this page is ending. @type {Set<string>} */
+  #ending = new Set();
 
   /**
    * @param {ConstructorParameters<typeof LiveRoom>[0]} parts posts are sent even after the signal
@@ -53,9 +73,8 @@ export class Classroom extends LiveRoom {
   constructor(parts) {
     super(parts);
     const { connection, signal } = parts;
-    this.connection = connection;
     connection.addEventListener("state", () => this.changed(), { signal });
-    this.gatewayRoom.addEventListener("waiting", () => this.#postsChanged(), { signal });
+    this.gatewayRoom.addEventListener("waiting", () => this.changed(), { signal });
   }
 
   /** What the user has said and has not come back. @returns {readonly PendingPost[]} */
@@ -83,17 +102,20 @@ export class Classroom extends LiveRoom {
 
   /** @param {string} text @param {() => void} [unkept] */
   ask(text, unkept) {
-    this.#ask("question", text, unkept);
+    const sent = this.#keep(`question:${uuid()}`, { text }, { ...PRIVATE, type: "question" }, unkept);
+    this.#after(sent, () => this.#tidyOwn("question", MOST.questions));
   }
 
-  /** @param {Poll} poll @param {number} option */
-  vote(poll, option) {
-    this.#ask("vote", { poll: poll.id, option });
+  /** Answer a poll, or answer it anew. @param {Pick<Poll, "id">} poll @param {any} choice */
+  vote({ id }, choice) {
+    const how = { ...PRIVATE, type: "vote", while: KEYS.voting(id) };
+    const sent = this.#keep(KEYS.vote(id), { poll: id, ...choice }, how);
+    this.#after(sent, () => this.#tidyOwn("vote", MOST.votes));
   }
 
   /** @param {boolean} up */
   raiseHand(up) {
-    this.#ask("hand", { up });
+    this.#keep("hand", up ? { up } : null, { ...PRIVATE, type: "hand" });
   }
 
   clap() {
@@ -107,29 +129,111 @@ export class Classroom extends LiveRoom {
       .catch(() => {});
   }
 
-  /** @param {string} question @param {string[]} options @param {() => void} [unkept] */
-  startPoll(question, options, unkept) {
-    this.#post("poll", { question, options }, unkept);
+  /**
+   * Ask all, in place of the poll that stands.
+   *
+   * @param {Asked & Solution} asked
+   * @param {{seconds: number | null, hidden: boolean}} how `seconds`: how long answers are taken; `hidden`: the
+   *   wall does not show how they stand
+   * @param {() => void} [unkept]
+   */
+  startPoll({ right, explanation, ...asked }, { seconds, hidden }, unkept) {
+    for (const old of polls(this.state)) this.putAway(old);
+    this.#tidyRoom();
+    const id = uuid();
+    if (right.length > 0 || explanation) {
+      this.#keep(KEYS.solution(id), { right, explanation }, { ...PRIVATE, type: "poll-right" }, unkept);
+    }
+    const sent = this.#keep(KEYS.poll(id), pollBody(asked), { type: "poll" }, unkept);
+    // The time runs from when the question is there: without a line that may be much later.
+    this.#after(sent, () => this.#takeAnswers(id, hidden, seconds));
   }
 
-  /** @param {Poll} poll @param {number[]} totals */
-  endPoll({ id, question, options }, totals) {
-    this.#post("poll-closed", { poll: id, question, options, totals });
+  /** Take answers, or take them again. @param {Poll} poll @param {number | null} seconds */
+  takeAnswers({ id, hidden }, seconds = null) {
+    this.#takeAnswers(id, hidden, seconds);
+  }
+
+  /** Give more time. @param {Poll} poll @param {number} seconds */
+  extend({ id, hidden, until }, seconds) {
+    const from = Math.max(this.now, until ?? 0);
+    const body = { until: new Date(from + seconds * 1000).toISOString(), hidden };
+    this.#keep(KEYS.voting(id), body, { type: "voting" });
+  }
+
+  /** Whether the wall shows how the answers stand. @param {Poll} poll @param {boolean} hidden */
+  hideAnswers({ id, until }, hidden) {
+    const body = { until: until && new Date(until).toISOString(), hidden };
+    this.#keep(KEYS.voting(id), body, { type: "voting" });
+  }
+
+  /**
+   * Take no more answers, and show the result unless it is hidden. Any number of hosts may do this at once.
+   *
+   * @param {Poll} poll
+   */
+  async endPoll(poll) {
+    const { id, hidden } = poll;
+    if (this.#ending.has(id)) return;
+    this.#ending.add(id);
+    try {
+      await this.#keep(KEYS.voting(id), null, { type: "voting" });
+      if (!hidden) await this.#showResult(poll);
+    } catch (/** @type {any} */ problem) {
+      // It is among the refused posts, or somebody else has sent a newer one.
+      if (typeof problem.code !== "string") throw problem;
+    } finally {
+      this.#ending.delete(id);
+      this.changed();
+    }
+  }
+
+  /** End a poll whose time is over. @param {Poll} poll */
+  endInTime(poll) {
+    const { phase, until } = poll;
+    if (phase === "open" && until !== null && this.now > until + ARRIVAL) this.run(this.endPoll(poll));
+  }
+
+  /** Show everyone the result of a poll that has ended. @param {Poll} poll */
+  showResult(poll) {
+    if (this.#ending.has(poll.id)) return;
+    this.#ending.add(poll.id);
+    const shown = this.#showResult(poll).finally(() => this.#ending.delete(poll.id));
+    this.#after(shown, () => this.changed());
+  }
+
+  /** Take a poll from everybody's view; its result stays in the conversation. @param {Poll} poll */
+  putAway({ id, phase }) {
+    if (phase === "open") this.#keep(KEYS.voting(id), null, { type: "voting" });
+    this.#keep(KEYS.poll(id), null, { type: "poll" });
+    if (this.state.private.get(KEYS.solution(id))) {
+      this.#keep(KEYS.solution(id), null, { ...PRIVATE, type: "poll-right" });
+    }
+  }
+
+  /** Take somebody's answer away. @param {Poll} poll @param {Answer} answer */
+  removeAnswer({ id }, { user }) {
+    this.#keep(KEYS.vote(id), null, { ...PRIVATE, type: "vote", of: user });
   }
 
   /** @param {Pick<Question, "id" | "text">} question @param {string} text @param {() => void} [unkept] */
-  answer(question, text, unkept) {
-    this.#post("answer", { text, question: question.id, quote: question.text }, unkept);
+  answer({ id, text: quote }, text, unkept) {
+    const sent = this.gatewayRoom.post({ text, question: id, quote }, { type: "answer" });
+    this.#await(sent, unkept);
+    // Only then, or a question would be done whose answer was refused.
+    this.#after(sent, ({ seq }) => this.#decide(id, { answer: seq }));
   }
 
-  /** @param {Question} question */
-  setAside(question) {
-    this.#ask("question-done", { question: question.id });
+  /** @param {Pick<Question, "id">} question */
+  setAside({ id }) {
+    this.#decide(id, { done: true });
   }
 
   /** @param {Hand} hand */
-  callOn(hand) {
-    this.#post("hand-taken", { hand: hand.id });
+  callOn({ id, sender }) {
+    this.#keep("hand", null, { ...PRIVATE, type: "hand", of: sender });
+    // Nothing private is sent to participants, so this tells them to look.
+    this.#await(this.gatewayRoom.post({ hand: id }, { type: "hand-taken" }));
   }
 
   /** @param {PendingPost} post that was refused */
@@ -137,61 +241,141 @@ export class Classroom extends LiveRoom {
     this.gatewayRoom.forget(id);
   }
 
-  /** @param {Poll} poll */
+  /** Whether its end or its result is on its way. @param {Pick<Poll, "id">} poll */
   isEnding({ id }) {
-    return pendingPost(this.pendingPosts, "poll-closed", ({ poll }) => poll === id) !== null;
+    return (
+      this.#ending.has(id) || pendingPost(this.pendingPosts, "poll-closed", (body) => body?.poll === id) !== null
+    );
   }
 
   /** Whether the message that ends it is on its way. @param {string} id of a question or a hand */
   isDealtWith(id) {
-    const names = (/** @type {any} */ body) => body.question === id || body.hand === id;
+    const names = (/** @type {any} */ body) => body?.question === id || body?.hand === id;
     return ["answer", "question-done", "hand-taken"].some(
       (type) => pendingPost(this.pendingPosts, type, names) !== null,
     );
   }
 
-  /** The choice that is on its way. @param {Poll} poll @returns {number | null} */
-  choiceOnItsWay({ id }) {
-    return pendingPost(this.pendingPosts, "vote", ({ poll }) => poll === id)?.body.option ?? null;
+  /** The choice that is on its way. @param {Poll} poll @returns {any} null if there is none */
+  choiceOnItsWay(poll) {
+    const post = pendingPost(this.pendingPosts, "vote", (body) => body?.poll === poll.id);
+    return post && kindOf(poll).readChoice(post.body, poll.ask);
+  }
+
+  /** Whether my answer was refused because none were taken any more. @param {Pick<Poll, "id">} poll */
+  isTooLate({ id }) {
+    return this.pendingPosts.some(
+      ({ type, state, problem, body }) =>
+        type === "vote" && state === "refused" && problem?.code === "not_open" && body?.poll === id,
+    );
   }
 
   /** Whether my hand goes up or down; null if it stays. @returns {boolean | null} */
   get handOnItsWay() {
-    return pendingPost(this.pendingPosts, "hand", () => true)?.body.up ?? null;
+    const post = pendingPost(this.pendingPosts, "hand", () => true);
+    return post && post.body?.up === true;
   }
 
-  /** @param {string} type @param {object} body @param {() => void} [unkept] */
-  #post(type, body, unkept) {
-    this.#await(this.gatewayRoom.post(body, { type }), unkept);
+  /**
+   * Make a set of prepared questions.
+   *
+   * @param {{title: string, questions: readonly Prepared[]}} set
+   * @returns {string} its id
+   */
+  makeSet({ title, questions }) {
+    const id = uuid();
+    this.nameSet({ id, title });
+    for (const [place, question] of questions.entries()) this.prepare(id, { ...question, place });
+    return id;
+  }
+
+  /** @param {Pick<QuestionSet, "id" | "title">} set */
+  nameSet({ id, title }) {
+    this.#keep(setKey(id), { title }, { ...PRIVATE, type: SET });
+  }
+
+  /** @param {string} set @param {Prepared & {place: number, id?: string}} question without `id`: a new one */
+  prepare(set, { id = uuid(), place, ...question }) {
+    this.#keep(setKey(set, id), { place, ...preparedBody(question) }, { ...PRIVATE, type: SET });
+  }
+
+  /** @param {string} set @param {{id: string}} question */
+  unprepare(set, { id }) {
+    this.#keep(setKey(set, id), null, { ...PRIVATE, type: SET });
+  }
+
+  /** @param {QuestionSet} set */
+  dropSet({ id, questions }) {
+    for (const question of questions) this.unprepare(id, question);
+    this.#keep(setKey(id), null, { ...PRIVATE, type: SET });
+  }
+
+  /** @param {Poll} poll */
+  async #showResult(poll) {
+    // Whatever was stored while answers were taken counts, also what has not come here yet.
+    await this.look();
+    const { state } = this;
+    const tally = tallyOf(poll, answersTo(state, poll));
+    const body = resultBody(poll, tally, solutionOf(state, poll.id));
+    await this.#keep(KEYS.result(poll.id), body, { type: "poll-closed" });
+  }
+
+  /** @param {string} id @param {boolean} hidden @param {number | null} seconds */
+  #takeAnswers(id, hidden, seconds) {
+    const until = seconds === null ? null : new Date(this.now + seconds * 1000).toISOString();
+    this.#keep(KEYS.voting(id), { until, hidden }, { type: "voting" });
+  }
+
+  /** @param {string} question @param {object} fate */
+  #decide(question, fate) {
+    this.#keep(`fate:${question}`, { question, ...fate }, { ...PRIVATE, type: "question-done" });
+  }
+
+  /** The oldest results, and what came of the oldest questions, make room for new ones. */
+  #tidyRoom() {
+    const { public: all, private: hosts } = this.state;
+    for (const { key } of [...all.entries("result:")].slice(0, -MOST.results)) {
+      this.#keep(key, null, { type: "poll-closed" });
+    }
+    for (const { key } of [...hosts.entries("fate:")].slice(0, -MOST.fates)) {
+      const question = key.replace("fate:", "question:");
+      for (const { author } of [...hosts.entries(question)].filter((entry) => entry.key === question)) {
+        if (author !== null) this.#keep(question, null, { ...PRIVATE, type: "question", of: author });
+      }
+      this.#keep(key, null, { ...PRIVATE, type: "question-done" });
+    }
+  }
+
+  /** A participant's oldest entries make room for new ones. @param {"vote" | "question"} type @param {number} most */
+  #tidyOwn(type, most) {
+    if (this.isHost) return;
+    const standing = new Set(polls(this.state).map(({ id }) => KEYS.vote(id)));
+    for (const { key } of [...this.state.private.entries(`${type}:`)].slice(0, -most)) {
+      if (!standing.has(key)) this.#keep(key, null, { ...PRIVATE, type });
+    }
+  }
+
+  /**
+   * @param {string} key
+   * @param {unknown} body
+   * @param {Parameters<import("../interact/room.js").Room["keep"]>[2]} how
+   * @param {() => void} [unkept]
+   */
+  #keep(key, body, how, unkept) {
+    const sent = this.gatewayRoom.keep(key, body, how);
+    this.#await(sent, unkept);
+    return sent;
+  }
+
+  /** Go on once a post is stored. @template T @param {Promise<T>} sent @param {(receipt: T) => void} next */
+  #after(sent, next) {
+    // A refused post is in the list of posts, with its problem.
+    sent.then(next, () => {});
   }
 
   /** @param {Promise<unknown>} sent @param {() => void} [unkept] */
   #await(sent, unkept = () => this.dispatchEvent(new Event("unkept"))) {
     // A stored post that was refused later is still in the list, with its problem.
     sent.catch(({ code }) => code === "outbox_full" && unkept());
-  }
-
-  /** @param {string} type @param {any} body @param {() => void} [unkept] */
-  #ask(type, body, unkept) {
-    const id = uuid();
-    this.#asked.add(id);
-    const role = this.isHost ? /** @type {const} */ ("host") : /** @type {const} */ ("participant");
-    const asked = { id, room: this.info.id, audience: /** @type {const} */ ("private"), role };
-    const sent = this.gatewayRoom.ask(body, { type, id });
-    this.#await(sent, unkept);
-    sent.then(
-      ({ seq, sent_at }) => this.keep({ ...asked, seq, sender: this.me, sent_at, type, body }),
-      () => {},
-    );
-  }
-
-  #postsChanged() {
-    const now = this.pendingPosts.filter(({ audience }) => audience === "private").map(({ id }) => id);
-    const gone = [...this.#privatePosts].filter((id) => !now.includes(id));
-    this.#privatePosts = new Set(now);
-    // An earlier page of the user has sent it and this one has taken it over, without seeing its answer.
-    const adopted = gone.some((id) => !this.#asked.has(id));
-    if (adopted && !this.isHost) this.readOwn().catch((problem) => this.refuse(problem));
-    this.changed();
   }
 }

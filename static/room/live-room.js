@@ -1,5 +1,6 @@
+import { KeptFold } from "../interact/kept-fold.js";
 import { ROOM_REPLACED } from "../interact/problem.js";
-import { openPoll } from "./select.js";
+import { withOneResult } from "./select.js";
 import { emptyRoom, reduce } from "./state.js";
 
 /** @typedef {import("../interact/connection.js").Connection} Connection */
@@ -8,16 +9,14 @@ import { emptyRoom, reduce } from "./state.js";
 /** @typedef {import("../interact/types.js").RoomInfo} RoomInfo */
 /** @typedef {import("./state.js").Room} Room */
 
-/** How many messages a page begins with. What is still valid from before them is read by type. */
-const RECENT = { public: 1_000, private: 5_000 };
-/** Types of public messages that open or end something for good, for everybody and for hosts. */
-const STANDING = { all: ["poll", "poll-closed", "hand-taken"], hosts: ["answer"] };
-/** Types of private messages that wait for a host until they are ended, however old they are. */
-const WAITING = ["hand", "question", "message", "question-done"];
+/** How many messages a page begins with. What is open is in the kept state, however old it is. */
+const RECENT = { public: 1_000, private: 1_000 };
+const AUDIENCES = /** @type {const} */ (["public", "private"]);
 /** Messages of one page further back. */
 const PAGE = 200;
+
 /**
- * A room as one page follows it: its state, and who is present.
+ * A room as one page follows it: its conversation, its kept state, and who is present.
  *
  * Events: `change` (of anything that is shown), `clap`, `moved` (the user has another role now, or the room is
  * closed, so this page is the wrong one), `replaced` (the room of this number is another one now).
@@ -37,8 +36,6 @@ export class LiveRoom extends EventTarget {
   #first = { public: Infinity, private: Infinity };
   /** The user's role in the last list of who is present. @type {string | null} */
   #toldRole = null;
-  /** The seq up to which a participant's own private messages were read. */
-  #ownSeq = 0;
 
   /**
    * @param {object} parts
@@ -51,6 +48,7 @@ export class LiveRoom extends EventTarget {
    */
   constructor({ connection, info, me, untilDone, signal }) {
     super();
+    this.connection = connection;
     this.me = me;
     this.info = info;
     this.isHost = info.role === "host";
@@ -59,15 +57,23 @@ export class LiveRoom extends EventTarget {
     this.signal = signal;
     this.gatewayRoom = connection.room(info.id);
     this.gatewayRoom.addEventListener("access", () => this.#checkPlace(this.gatewayRoom.access), { signal });
+    /** What is kept of the room: polls, votes, hands, questions. @type {import("./polls.js").RoomState} */
+    this.state = this.gatewayRoom.state;
+    this.gatewayRoom.addEventListener("state", () => this.changed(), { signal });
     /** @type {Room} */
     this.room = emptyRoom(info.hosts ?? []);
+  }
+
+  /** Milliseconds since 1970 by the gateway's clock. */
+  get now() {
+    return this.connection.now();
   }
 
   /** The conversation, from where it has been read without a hole. */
   get conversation() {
     const { entries } = this.room;
     const begin = entries.findIndex(({ seq }) => seq >= this.#first.public);
-    return begin === -1 ? [] : entries.slice(begin);
+    return withOneResult(begin === -1 ? [] : entries.slice(begin));
   }
 
   get presentParticipants() {
@@ -83,8 +89,6 @@ export class LiveRoom extends EventTarget {
     try {
       if (this.isReadOnly) await this.#readClosed();
       else await this.#follow(asDesk);
-      if (!this.isHost) await this.readOwn();
-      await this.#readStanding();
     } catch (/** @type {any} */ problem) {
       if (this.signal.aborted) return;
       // An error in this code is not a refusal.
@@ -100,9 +104,13 @@ export class LiveRoom extends EventTarget {
     const { gatewayRoom, signal } = this;
     const take = (/** @type {Message} */ message) => this.#hear(message);
     const all = gatewayRoom.subscribe(take, { last: RECENT.public });
-    const subscriptions = [all];
+    const subscriptions = [all, gatewayRoom.followState("public"), gatewayRoom.followState("private")];
+    const awaited = [...subscriptions];
     if (this.isHost) {
-      subscriptions.push(gatewayRoom.subscribe(take, { audience: "private", last: RECENT.private }));
+      // Questions that were asked without a key.
+      const asked = gatewayRoom.subscribe(take, { audience: "private", last: RECENT.private });
+      subscriptions.push(asked);
+      awaited.push(asked);
       if (asDesk) subscriptions.push(gatewayRoom.private((message) => this.keep(message)));
     }
     const presence = gatewayRoom.presence((present) => {
@@ -118,7 +126,7 @@ export class LiveRoom extends EventTarget {
       for (const subscription of [...subscriptions, presence]) subscription.close();
     });
     // Another page may have the private queue, so it is not waited for.
-    await Promise.all(subscriptions.slice(0, this.isHost ? 2 : 1).map(({ ready }) => ready));
+    await Promise.all(awaited.map(({ ready }) => ready));
     this.hasEarlier = this.#beginsLate("public");
   }
 
@@ -130,42 +138,32 @@ export class LiveRoom extends EventTarget {
 
   /** A closed room brings nothing new, but can be read. */
   async #readClosed() {
-    const { head } = await this.#history({ after: Number.MAX_SAFE_INTEGER, limit: 1 });
-    await this.#readAll("public", Math.max(0, head - RECENT.public));
+    for (const audience of this.isHost ? AUDIENCES : AUDIENCES.slice(0, 1)) {
+      const { head } = await this.#history({ audience, after: Number.MAX_SAFE_INTEGER, limit: 1 });
+      await this.#readAll(audience, Math.max(0, head - RECENT[audience]));
+    }
     this.hasEarlier = this.#beginsLate("public");
-    if (this.isHost) await this.#readAll("private", 0);
-  }
-
-  /** Read what began before the messages that are here: polls, and for hosts votes, questions and hands. */
-  async #readStanding() {
-    if (this.#beginsLate("public")) {
-      const types = this.isHost ? [...STANDING.all, ...STANDING.hosts] : STANDING.all;
-      await this.#readBefore("public", types);
-    }
-    if (this.isHost && this.#beginsLate("private")) {
-      const types = openPoll(this.room) === null ? WAITING : [...WAITING, "vote"];
-      await this.#readBefore("private", types);
-    }
+    const [all, hosts] = await Promise.all(AUDIENCES.map((audience) => this.readKept(this.info.id, audience)));
+    this.state = { public: all, private: hosts };
   }
 
   /**
-   * Read messages of some types from before those that are here.
+   * What a room keeps, as it is now.
    *
+   * @param {number} room
    * @param {"public" | "private"} audience
-   * @param {string[]} types
+   * @returns {Promise<import("./polls.js").KeptState>}
    */
-  async #readBefore(audience, types) {
-    const before = this.#first[audience];
-    /** @type {Message[]} */
-    const found = [];
-    for (let next = /** @type {number | undefined} */ (0); next !== undefined && next < before - 1; ) {
-      const page = await this.#history({ audience, after: next, types });
-      found.push(...page.messages.filter(({ seq }) => seq !== null && seq < before));
-      next = page.next;
+  async readKept(room, audience) {
+    const fold = new KeptFold();
+    fold.begin();
+    for (let rest = ""; ; ) {
+      const path = `/api/rooms/${room}/state?audience=${audience}${rest}`;
+      const page = await this.untilDone(() => this.connection.call("GET", path));
+      fold.read(page);
+      if (page.complete) return fold;
+      rest = `&whole=true&after=${page.seq}`;
     }
-    // All at once, or a poll would seem open until the message that ended it is read.
-    this.room = found.reduce(reduce, this.room);
-    this.changed();
   }
 
   /** Leave this page if the list says that the user has another role than it is for. */
@@ -189,25 +187,16 @@ export class LiveRoom extends EventTarget {
     if (hasRole || isClosed) this.dispatchEvent(new Event("moved"));
   }
 
-  /** The private messages of a participant are not delivered, but can be read. */
-  async readOwn() {
-    this.#ownSeq = await this.#readAll("private", this.#ownSeq);
-  }
-
   /**
    * @param {"public" | "private"} audience
    * @param {number} after
-   * @returns {Promise<number>} the seq of the last one
    */
   async #readAll(audience, after) {
-    let last = after;
     for (let next = /** @type {number | undefined} */ (after); next !== undefined; ) {
       const page = await this.#history({ audience, after: next });
       for (const message of page.messages) this.#join(message);
-      last = page.messages.at(-1)?.seq ?? last;
       next = page.next;
     }
-    return last;
   }
 
   /** @param {Parameters<import("../interact/room.js").Room["history"]>[0]} query */
@@ -240,7 +229,10 @@ export class LiveRoom extends EventTarget {
   #hear(message) {
     const { seq, type, body } = message;
     if (seq !== null) this.#join(message);
-    else if (type === "clap" && body?.page !== this.page) this.dispatchEvent(new Event("clap"));
+    // Nothing private is sent to participants.
+    const hand = this.state.private.get("hand", this.me)?.id;
+    if (type === "hand-taken" && hand !== undefined && body?.hand === hand) this.run(this.look());
+    else if (seq === null && type === "clap" && body?.page !== this.page) this.dispatchEvent(new Event("clap"));
   }
 
   /** @param {Message} message right before or after those that are here, maybe a repetition */
@@ -257,6 +249,16 @@ export class LiveRoom extends EventTarget {
     if (room === this.room) return;
     this.room = room;
     this.changed();
+  }
+
+  /** Ask what private entries have changed. */
+  look() {
+    return this.untilDone(() => this.gatewayRoom.state.private.refresh());
+  }
+
+  /** A task that nobody awaits. @param {Promise<unknown>} task */
+  run(task) {
+    task.catch((problem) => this.signal.aborted || this.refuse(problem));
   }
 
   changed() {

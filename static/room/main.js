@@ -8,6 +8,7 @@ import { untilDone } from "../interact/retry.js";
 import { Drafts } from "./drafts.js";
 import { codeInPath } from "./class-code.js";
 import { roomLink, route } from "./route.js";
+import { ROOM_WORDS } from "./words.js";
 import { element } from "../shared/element.js";
 import { askToLogIn } from "../shared/login.js";
 import { askToJoin } from "./view/join.js";
@@ -48,7 +49,7 @@ const surroundings = browser();
 const nap = napping(surroundings);
 const endpoint = { fetch: surroundings.fetch, base: location.origin, cookies: true };
 const language = chooseLanguage(navigator.languages);
-const i18n = new I18n(language);
+const i18n = new I18n(language, ROOM_WORDS[language]);
 document.documentElement.lang = language;
 document.title = i18n.say("appName");
 

@@ -1,56 +1,46 @@
 /** Questions that a page asks about a room. Pure. */
 
+import { readText } from "./bodies.js";
+
+/** @typedef {import("./polls.js").Kept} Kept */
+/** @typedef {import("./polls.js").RoomState} RoomState */
 /** @typedef {import("./state.js").Room} Room */
-/** @typedef {import("./state.js").Poll} Poll */
 /** @typedef {import("./state.js").Entry} Entry */
-/** @typedef {import("./state.js").Hand} Hand */
+/** @typedef {import("./state.js").Origin} Origin */
 /** @typedef {import("./state.js").Question} Question */
 
-/** The poll that is being answered now: the newest that has not ended. @param {Room} room */
-export function openPoll(room) {
-  return room.polls.findLast(({ id }) => !room.finished.has(id)) ?? null;
+/** A raised hand; `sender` is its owner. @typedef {Origin} Hand */
+
+const QUESTION = "question:";
+
+/** The hands that are up, the first one raised first. @param {RoomState} state @returns {Hand[]} */
+export function raisedHands({ private: kept }) {
+  return [...kept.entries("hand")]
+    .filter(({ key, author, message }) => key === "hand" && author !== null && message.body?.up === true)
+    .map((entry) => origin(entry, entry.message.id))
+    .sort(inOrder);
 }
 
-/**
- * The votes for each option, as far as they are known here.
- *
- * @param {Room} room
- * @param {Poll} poll
- */
-export function tally(room, poll) {
-  const totals = poll.options.map(() => 0);
-  for (const { option } of room.votes.get(poll.id)?.values() ?? []) {
-    if (option < totals.length) totals[option] += 1;
-  }
-  return totals;
+/** @param {RoomState} state @param {string} user */
+export function hasHandUp(state, user) {
+  return raisedHands(state).some(({ sender }) => sender === user);
 }
 
-/** @param {Room} room @param {string} poll @param {string} user @returns {number | null} */
-export function choiceOf(room, poll, user) {
-  return room.votes.get(poll)?.get(user)?.option ?? null;
+/** Kept questions, in the order of seq: a host sees all, a participant their own. @param {RoomState} state @returns {Question[]} */
+export function keptQuestions({ private: kept }) {
+  return [...kept.entries(QUESTION)]
+    .flatMap((entry) => {
+      const text = entry.author === null ? null : readText(entry.message.body);
+      return text === null ? [] : [{ ...origin(entry, entry.key.slice(QUESTION.length)), text }];
+    })
+    .sort(inOrder);
 }
 
-/** The hands that are up, the first one raised first. @param {Room} room @returns {Hand[]} */
-export function raisedHands(room) {
-  return [...room.hands.values()]
-    .filter(({ id, up }) => up && !room.finished.has(id))
-    .sort((one, other) => one.seq - other.seq);
-}
-
-/** @param {Room} room @param {string} user */
-export function hasHandUp(room, user) {
-  return raisedHands(room).some(({ sender }) => sender === user);
-}
-
-/** Questions that are still open. @param {Room} room @returns {Question[]} */
-export function openQuestions(room) {
-  return room.questions.filter(({ id }) => !room.finished.has(id));
-}
-
-/** Each option's part of all votes, 0 to 1. @param {readonly number[]} totals */
-export function shares(totals) {
-  const sum = totals.reduce((one, other) => one + other, 0);
-  return totals.map((count) => (sum === 0 ? 0 : count / sum));
+/** Questions that are still open, with those that were asked without a key. @param {RoomState} state @param {Room} room @returns {Question[]} */
+export function openQuestions(state, { questions, finished }) {
+  return [...keptQuestions(state), ...questions]
+    .filter(({ id }) => !finished.has(id) && !state.private.get(`fate:${id}`))
+    .sort(inOrder);
 }
 
 /**
@@ -72,6 +62,43 @@ export function withQuestions(entries, questions) {
     merged.push(entry);
   }
   return [...merged, ...questions.slice(index).map(asEntry)];
+}
+
+/**
+ * The conversation with one result a poll: two hosts may end it, and a result may be hidden and shown again. It
+ * stands where it was shown first, with what counts now.
+ *
+ * @param {readonly Entry[]} entries in the order of seq
+ * @returns {readonly Entry[]}
+ */
+export function withOneResult(entries) {
+  /** @type {Map<string, import("./polls.js").Result>} */
+  const latest = new Map();
+  for (const entry of entries) if (entry.kind === "result") latest.set(entry.result.poll, entry.result);
+  /** @type {Entry[]} */
+  const shown = [];
+  for (const entry of entries) {
+    if (entry.kind !== "result") shown.push(entry);
+    else {
+      const { poll } = entry.result;
+      const result = latest.get(poll);
+      if (result) shown.push({ ...entry, result });
+      latest.delete(poll);
+    }
+  }
+  return shown;
+}
+
+/** @param {Kept} entry @param {string} id @returns {Origin} */
+function origin({ author, message }, id) {
+  const { seq, sent_at, name } = message;
+  const shown = typeof name === "string" ? { name } : {};
+  return { id, seq: Number(seq), sender: String(author), sentAt: sent_at, ...shown };
+}
+
+/** @param {Origin} one @param {Origin} other */
+function inOrder(one, other) {
+  return one.seq - other.seq;
 }
 
 /** @param {Question} question */

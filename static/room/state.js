@@ -1,21 +1,15 @@
 /**
- * A room's state, derived from its messages. Pure: `reduce(room, message)` returns the next state.
+ * A room's conversation, derived from its messages. Pure: `reduce(room, message)` returns the next state. Polls,
+ * votes and hands are not here: they are the room's kept state (polls.js, select.js).
  *
  * Every message counts once, however often it comes. The two audiences have no common order, so
- * nothing here needs one: a vote may come before its poll, an answer before its question.
+ * nothing here needs one: an answer may come before its question.
  */
 
-import {
-  readAnswer,
-  readClosing,
-  readHand,
-  readPoll,
-  readReference,
-  readText,
-  readVote,
-} from "./bodies.js";
+import { readAnswer, readReference, readText } from "./bodies.js";
+import { readPoll, readResult } from "./polls.js";
 
-/** @typedef {import("./bodies.js").PollBody} PollBody */
+/** @typedef {import("./polls.js").Result} Result */
 
 /**
  * A guaranteed message as the gateway delivers it.
@@ -29,86 +23,66 @@ import {
  *   stored before messages had it
  * @property {string} sent_at
  * @property {string} type
+ * @property {string} [keep] the key under which it is kept
  * @property {unknown} body
  */
 
 /** @typedef {{id: string, seq: number, sender: string, sentAt: string, name?: string}} Origin */
-/** @typedef {Origin & PollBody} Poll */
 /** @typedef {Origin & {text: string}} Question */
-/** @typedef {Origin & {up: boolean}} Hand */
-/** @typedef {Origin & {option: number}} Vote */
 
 /**
  * One entry of the conversation, in the order of seq. `result` is a poll that has ended.
  * @typedef {Origin & (
  *   | {kind: "text", text: string}
  *   | {kind: "poll", question: string}
- *   | {kind: "result", poll: string, question: string, options: string[], totals: number[]}
+ *   | {kind: "result", result: Result}
  *   | {kind: "answer", text: string, question: string, quote: string}
  * )} Entry
  */
 
 /**
- * `votes`: by poll, then by user. `hands`: by user. `finished`: ids of polls that have ended, of
- * questions that are done, and of hands that a host has called on.
+ * `questions`: those that were asked without a key. `finished`: ids of questions that have been answered or set
+ * aside by a message.
  * @typedef {object} Room
  * @property {ReadonlySet<string>} hosts
  * @property {readonly Entry[]} entries
- * @property {readonly Poll[]} polls
- * @property {ReadonlyMap<string, ReadonlyMap<string, Vote>>} votes
  * @property {readonly Question[]} questions
- * @property {ReadonlyMap<string, Hand>} hands
  * @property {ReadonlySet<string>} finished
  */
 
 /** @param {Iterable<string>} hosts known ones, for messages without a role @returns {Room} */
 export function emptyRoom(hosts) {
-  return {
-    hosts: new Set(hosts),
-    entries: [],
-    polls: [],
-    votes: new Map(),
-    questions: [],
-    hands: new Map(),
-    finished: new Set(),
-  };
+  return { hosts: new Set(hosts), entries: [], questions: [], finished: new Set() };
 }
 
 /** @typedef {(room: Room, from: Origin, body: any) => Room} Step */
 
 /** Types that count only from hosts. */
-const HOSTS_ONLY = new Set(["poll", "poll-closed", "answer", "hand-taken", "question-done"]);
+const HOSTS_ONLY = new Set(["poll", "poll-closed", "answer", "question-done"]);
 
 /** By audience and type. @type {Record<string, Record<string, Step>>} */
 const STEPS = {
-  public: {
-    message: said,
-    chat: said,
-    poll: opened,
-    "poll-closed": closed,
-    answer: answered,
-    "hand-taken": (room, _, body) => finish(room, readReference(body, "hand")),
-  },
+  public: { message: said, chat: said, poll: opened, "poll-closed": closed, answer: answered },
   private: {
     message: asked,
     question: asked,
-    vote: voted,
-    hand: raised,
     "question-done": (room, _, body) => finish(room, readReference(body, "question")),
   },
 };
 
 /**
- * Unknown types, malformed bodies and instant messages change nothing.
+ * Unknown types, malformed bodies and instant messages change nothing. A kept question is in the kept state, and
+ * not here.
  *
  * @param {Room} room
  * @param {Message} message
  * @returns {Room} the same object if nothing changed
  */
 export function reduce(room, message) {
-  const { id, audience, seq, sender, sent_at, type, body } = message;
+  const { id, audience, seq, sender, sent_at, type, body, keep } = message;
   const steps = STEPS[audience];
   if (seq === null || steps === undefined || !Object.hasOwn(steps, type)) return room;
+  if (audience === "private" && keep !== undefined) return room;
   if (HOSTS_ONLY.has(type) && !wasHost(room, message)) return room;
   const shown = typeof message.name === "string" ? { name: message.name } : {};
   return steps[type](room, { id, seq, sender, sentAt: sent_at, ...shown }, body);
@@ -129,15 +103,14 @@ function said(room, from, body) {
 function opened(room, from, body) {
   const poll = readPoll(body);
   if (poll === null) return room;
-  const polls = insert(room.polls, { ...from, ...poll });
-  return withEntry({ ...room, polls }, { ...from, kind: "poll", question: poll.question });
+  return withEntry(room, { ...from, kind: "poll", question: poll.question });
 }
 
-/** Of two hosts who end a poll, the first one has ended it. @type {Step} */
+/** @type {Step} */
 function closed(room, from, body) {
-  const closing = readClosing(body);
-  if (closing === null || room.finished.has(closing.poll)) return room;
-  return withEntry(finish(room, closing.poll), { ...from, kind: "result", ...closing });
+  const result = readResult(body);
+  if (result === null) return room;
+  return withEntry(room, { ...from, kind: "result", result });
 }
 
 /** @type {Step} */
@@ -153,23 +126,6 @@ function asked(room, from, body) {
   if (text === null) return room;
   const questions = insert(room.questions, { ...from, text });
   return questions === room.questions ? room : { ...room, questions };
-}
-
-/** @type {Step} */
-function voted(room, from, body) {
-  const vote = readVote(body);
-  if (vote === null) return room;
-  const votes = room.votes.get(vote.poll) ?? new Map();
-  const latest = keepLatest(votes, { ...from, option: vote.option });
-  return latest === votes ? room : { ...room, votes: new Map(room.votes).set(vote.poll, latest) };
-}
-
-/** @type {Step} */
-function raised(room, from, body) {
-  const up = readHand(body);
-  if (up === null) return room;
-  const hands = keepLatest(room.hands, { ...from, up });
-  return hands === room.hands ? room : { ...room, hands };
 }
 
 /** @param {Room} room @param {string | null} id @returns {Room} */
@@ -195,16 +151,4 @@ function insert(list, item) {
   while (index > 0 && list[index - 1].seq > item.seq) index -= 1;
   if (index > 0 && list[index - 1].seq === item.seq) return list;
   return [...list.slice(0, index), item, ...list.slice(index)];
-}
-
-/**
- * @template {Origin} T
- * @param {ReadonlyMap<string, T>} byUser
- * @param {T} item
- * @returns {ReadonlyMap<string, T>}
- */
-function keepLatest(byUser, item) {
-  const known = byUser.get(item.sender);
-  if (known !== undefined && known.seq >= item.seq) return byUser;
-  return new Map(byUser).set(item.sender, item);
 }

@@ -1,5 +1,6 @@
 import { isSpoken, wordsOf } from "../pending-posts.js";
-import { chart } from "./chart.js";
+import { kindOf } from "../polls.js";
+import { solution } from "./solution.js";
 import { element, icon } from "../../shared/element.js";
 import { who } from "./who.js";
 import { withLinks } from "./with-links.js";
@@ -8,7 +9,7 @@ import { withLinks } from "./with-links.js";
 /** @typedef {import("../../interact/types.js").PendingPost} PendingPost */
 /** @typedef {import("../state.js").Entry} Entry */
 /** @typedef {import("../state.js").Question} Question */
-/** @typedef {(Entry & {chosen?: number | null}) | (Question & {kind: "question"})} Shown */
+/** @typedef {(Entry & {chosen?: any}) | (Question & {kind: "question"})} Shown */
 
 /**
  * An entry of the conversation as elements.
@@ -44,13 +45,15 @@ export function entryItems(i18n, me) {
       " ",
       i18n.say("talk.pollBegan", { question }),
     ],
-    result: ({ question, options, totals, chosen }) => {
-      const bars = chart(i18n, options);
-      bars.update(totals, chosen);
+    result: ({ result, chosen }) => {
+      const chart = kindOf(result).chart(i18n, result.ask);
+      chart.update(result, { mine: chosen, right: result.right });
+      const reason = solution(i18n);
+      reason.update(result.explanation);
       return [
         element("p", { class: "by" }, i18n.say("talk.result")),
-        element("h2", { dir: "auto" }, ...withLinks(question)),
-        bars.root,
+        element("h2", { dir: "auto" }, ...withLinks(result.question)),
+        ...[chart.root, reason.root],
       ];
     },
   };

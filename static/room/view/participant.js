@@ -1,5 +1,6 @@
 import { wordsOf } from "../pending-posts.js";
-import { choiceOf, hasHandUp, openPoll, withQuestions } from "../select.js";
+import { ownAnswer } from "../polls.js";
+import { hasHandUp, keptQuestions, withQuestions } from "../select.js";
 import { actButton } from "./act-button.js";
 import { ballot } from "./ballot.js";
 import { claps } from "./claps.js";
@@ -10,16 +11,17 @@ import { Timeline } from "./timeline.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../classroom.js").Classroom} Classroom */
+/** @typedef {import("../drafts.js").Draft} Draft */
 
 /**
  * A participant's view: the poll, the conversation, and a field to write.
  *
  * @param {I18n} i18n
  * @param {Classroom} classroom
- * @param {import("../drafts.js").Draft} draft
+ * @param {{talk: Draft, ballot: Draft}} drafts
  */
-export function participantView(i18n, classroom, draft) {
-  const poll = ballot(i18n, (poll, option) => classroom.vote(poll, option));
+export function participantView(i18n, classroom, drafts) {
+  const poll = ballot(i18n, classroom, drafts.ballot);
   const timeline = new Timeline(i18n, classroom);
   const applause = claps();
   classroom.addEventListener("clap", () => applause.show());
@@ -27,7 +29,7 @@ export function participantView(i18n, classroom, draft) {
   let toHosts = false;
   const field = composer({
     i18n,
-    draft,
+    draft: drafts.talk,
     to: () => (toHosts ? "hosts" : "all"),
     choose: (to) => choose(to === "hosts"),
     send: (text, unkept) => (toHosts ? classroom.ask(text, unkept) : classroom.say(text, unkept)),
@@ -83,31 +85,29 @@ export function participantView(i18n, classroom, draft) {
     "section",
     { class: "talk", "aria-label": i18n.say("talk.title") },
     timeline.scroller,
-    ...(classroom.isReadOnly ? leftDraft(i18n, draft) : [writing]),
+    ...(classroom.isReadOnly ? leftDraft(i18n, drafts.talk) : [writing]),
   );
   // Announced to screen readers; others see it at the button.
   const told = element("p", { class: "hidden-text", role: "status" });
   const main = element("main", { class: "participant" }, poll.root, talk, applause.root, told);
 
+  /** @param {import("../polls.js").Result} result */
+  const chosenOf = (result) =>
+    ownAnswer(classroom.state, { ...result, id: result.poll, until: null }, classroom.me)?.choice ?? null;
+
   return {
     main,
     update() {
-      const { room, me } = classroom;
-      // Until everything is read, a poll that has ended may seem open.
-      const asked = classroom.isReadOnly || !classroom.isLoaded ? null : openPoll(room);
-      poll.update(
-        asked,
-        asked && choiceOf(room, asked.id, me),
-        asked && classroom.choiceOnItsWay(asked),
-      );
-      const isUp = classroom.handOnItsWay ?? hasHandUp(room, me);
+      const { state, me } = classroom;
+      poll.update();
+      const isUp = classroom.handOnItsWay ?? hasHandUp(state, me);
       if (hand.getAttribute("aria-pressed") !== `${isUp}`) {
         hand.setAttribute("aria-pressed", `${isUp}`);
         told.textContent = i18n.say(isUp ? "hand.isUp" : "hand.isDown");
       }
       timeline.update(
-        withQuestions(classroom.conversation, room.questions).map((entry) =>
-          entry.kind === "result" ? { ...entry, chosen: choiceOf(room, entry.poll, me) } : entry,
+        withQuestions(classroom.conversation, keptQuestions(state)).map((entry) =>
+          entry.kind === "result" ? { ...entry, chosen: chosenOf(entry.result) } : entry,
         ),
       );
     },

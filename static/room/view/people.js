@@ -6,7 +6,7 @@ import { who, whoInText } from "./who.js";
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../classroom.js").Classroom} Classroom */
 /** @typedef {import("../classroom.js").Present} Present */
-/** @typedef {import("../state.js").Hand} Hand */
+/** @typedef {import("../select.js").Hand} Hand */
 
 /** The raised hands, and who is present. @param {I18n} i18n @param {Classroom} classroom */
 export function people(i18n, classroom) {
@@ -56,7 +56,7 @@ export function people(i18n, classroom) {
     root,
     /** How many hands are up. */
     update() {
-      const raised = raisedHands(classroom.room).filter(({ id }) => !classroom.isDealtWith(id));
+      const raised = raisedHands(classroom.state).filter(({ id }) => !classroom.isDealtWith(id));
       noHands.hidden = raised.length > 0;
       showHands(raised);
       showPresent(classroom.present);

@@ -1,12 +1,14 @@
-import { openPoll, tally } from "../select.js";
-import { chart } from "./chart.js";
+import { answersTo, currentPoll, kindOf, tallyOf } from "../polls.js";
 import { claps } from "./claps.js";
+import { countdown } from "./countdown.js";
 import { element } from "../../shared/element.js";
 import { qrCode } from "./qr.js";
+import { solution } from "./solution.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../classroom.js").Classroom} Classroom */
+/** @typedef {import("../polls.js").Poll} Poll */
 
 /** The most choices that fit in full size. */
 const FEW = 5;
@@ -31,49 +33,62 @@ export function projectorView(i18n, classroom, address) {
     element("p", {}, element("strong", {}, i18n.say("projector.join"))),
     element("p", { class: "address" }, address),
   );
-  const poll = element("div", { class: "desk", hidden: true });
+  const board = element("div", { class: "desk", hidden: true });
+  const clock = countdown(i18n, classroom);
+  const reason = solution(i18n);
   const answers = element("p", { class: "soft", role: "status" });
-  const stage = element("section", { class: "stage", "aria-label": i18n.say("poll.title") }, poll, join);
+  const stage = element("section", { class: "stage", "aria-label": i18n.say("poll.title") }, board, join);
   const talk = element(
     "section",
     { class: "talk", "aria-label": i18n.say("talk.title") },
     timeline.scroller,
   );
   let shown = "";
-  /** @type {ReturnType<typeof chart> | null} */
-  let bars = null;
+  /** @type {import("../kinds/kind.js").Chart | null} */
+  let chart = null;
 
-  /** The poll that is open, else the last one's result. */
-  const asked = () => {
-    const { room } = classroom;
-    const open = openPoll(room);
-    if (open) return { ...open, totals: tally(room, open), isOpen: true };
-    const result = room.entries.findLast(({ kind }) => kind === "result");
-    return result?.kind === "result" ? { ...result, isOpen: false } : null;
+  /** @param {Poll} poll */
+  const show = (poll) => {
+    chart = kindOf(poll).chart(i18n, poll.ask);
+    const question = element("h2", { dir: "auto" }, poll.question);
+    board.replaceChildren(question, clock.root, chart.root, answers, reason.root);
+    stage.classList.toggle("many", board.querySelectorAll(".chart > li").length > FEW);
+  };
+
+  /** How the answers stand, if all may see it. @param {Poll} poll */
+  const seen = (poll) => {
+    if (poll.phase === "shown") return poll.result;
+    return poll.phase === "open" && !poll.hidden ? tallyOf(poll, answersTo(classroom.state, poll)) : null;
+  };
+
+  /** @param {Poll} poll @param {import("../kinds/kind.js").Tally | null} tally */
+  const told = (poll, tally) => {
+    const count = tally?.answers ?? answersTo(classroom.state, poll).length;
+    const present = classroom.presentParticipants;
+    const isOf = poll.phase === "open" && present >= count;
+    const words = i18n.say(isOf ? "poll.votesOf" : "poll.votes", { count, present });
+    if (poll.phase === "shown") return `${i18n.say("talk.result")} · ${words}`;
+    return tally === null ? `${words} · ${i18n.say(poll.phase === "open" ? "poll.shownLater" : "poll.over")}` : words;
   };
 
   return {
     main: element("main", {}, stage, talk, applause.root),
     update() {
       timeline.update(classroom.conversation);
-      const now = asked();
-      join.hidden = now !== null;
-      poll.hidden = now === null;
-      if (now === null) return;
-      if (shown !== now.id) {
-        bars = chart(i18n, now.options);
-        stage.classList.toggle("many", now.options.length > FEW);
-        poll.replaceChildren(element("h2", { dir: "auto" }, now.question), bars.root, answers);
-        shown = now.id;
-      }
-      const count = now.totals.reduce((one, other) => one + other, 0);
-      const present = classroom.presentParticipants;
-      const words = i18n.say(now.isOpen && present >= count ? "poll.votesOf" : "poll.votes", {
-        count,
-        present,
-      });
-      bars?.update(now.totals);
-      answers.textContent = now.isOpen ? words : `${i18n.say("talk.result")} · ${words}`;
+      const poll = currentPoll(classroom.state);
+      join.hidden = poll !== null;
+      board.hidden = poll === null;
+      clock.update(poll);
+      if (poll === null) return;
+      if (shown !== poll.id) show(poll);
+      shown = poll.id;
+      // The desk may be on a device that sleeps.
+      if (!classroom.isReadOnly) classroom.endInTime(poll);
+      const tally = seen(poll);
+      chart?.update(tally, { right: poll.result?.right });
+      reason.update(poll.result?.explanation ?? "");
+      const words = told(poll, tally);
+      if (answers.textContent !== words) answers.textContent = words;
     },
   };
 }

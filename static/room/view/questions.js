@@ -57,7 +57,7 @@ export function questionList(i18n, classroom, answer) {
     root,
     /** How many there are. */
     update() {
-      const questions = openQuestions(classroom.room).filter(({ id }) => !classroom.isDealtWith(id));
+      const questions = openQuestions(classroom.state, classroom.room).filter(({ id }) => !classroom.isDealtWith(id));
       empty.hidden = questions.length > 0;
       show(questions);
       for (const button of list.querySelectorAll("button")) button.hidden = classroom.isReadOnly;

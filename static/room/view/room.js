@@ -124,7 +124,10 @@ export function roomView(context, number, { projected, signal }) {
   /** @param {Classroom} classroom @param {string} address */
   const choose = (classroom, address) => {
     if (!classroom.isHost) {
-      const view = participantView(i18n, classroom, drafts.of(`${number}`));
+      const view = participantView(i18n, classroom, {
+        talk: drafts.of(`${number}`),
+        ballot: drafts.of(`${number}:ballot`),
+      });
       page.append(view.main);
       return view;
     }

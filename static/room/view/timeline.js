@@ -36,7 +36,7 @@ export class Timeline {
     const entries = element("ol", {});
     const posts = element("ol", {});
     this.showEntries = keyed(entries, {
-      key: (/** @type {Shown} */ { id, ...rest }) => ("chosen" in rest ? `${id} ${rest.chosen}` : id),
+      key: (/** @type {Shown} */ { id, ...rest }) => ("chosen" in rest ? `${id} ${JSON.stringify(rest.chosen)}` : id),
       make: (entry) => items.entry(entry),
     });
     this.showPosts = keyed(posts, {

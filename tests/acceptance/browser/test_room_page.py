@@ -176,7 +176,12 @@ def test_a_poll_that_a_participant_forges_is_nothing(
     gateway: GatewayProcess, hana: Visitor, paul: Visitor, room: str
 ) -> None:
     forged = {"question": "Who is silly?", "options": ["mina", "hana"]}
-    gateway.post(_number(room), "mina", forged, type="poll")
+    assert gateway.post(_number(room), "mina", forged, type="poll")[0] == 403
+    status, answer = gateway.post(_number(room), "mina", forged, keep="poll:p")
+    assert (status, answer["code"]) == (403, "key_refused")
+    # A key that is hers to write, and one that a host would have had to write.
+    for fields in ({"type": "message"}, {"type": "note", "keep": "answer:p"}):
+        assert gateway.post(_number(room), "mina", forged, **fields)[0] == 201
     hana.say("after it")
     paul.reads("after it")
     expect(paul.page.get_by_text("Who is silly?")).to_have_count(0)
@@ -414,7 +419,9 @@ def test_a_poll_of_a_host_who_was_removed_stays_and_that_of_a_new_host_is_seen(
     for number, question in enumerate(("Why green?", "And why blue?")):
         assert gateway.call("PUT", members, {"role": "host"}, user="hana")[0] in (200, 201, 204)
         body = {"question": question, "options": ["Chlorophyll", "Sky"]}
-        assert gateway.post(_number(room), "mina", body, type="poll")[0] == 201
+        for key, kept in ((f"poll:{number}", body), (f"voting:{number}", {"until": None})):
+            fields = {"type": key.partition(":")[0], "keep": key}
+            assert gateway.post(_number(room), "mina", kept, **fields)[0] == 201
         # She was no host when the page was opened, and is none when it is opened again.
         expect(paul.part("Poll").get_by_role("heading")).to_have_text(question)
         assert gateway.call("DELETE", members, user="hana")[0] == 204

@@ -1,14 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Classroom, isSentAway } from "../../../static/room/classroom.js";
-import { openPoll, openQuestions, raisedHands, tally } from "../../../static/room/select.js";
-import { toAll, toHosts } from "./messages.js";
+import { answersTo, askedPoll, currentPoll, lastResult, ownAnswer, tallyOf } from "../../../static/room/polls.js";
+import { hasHandUp, keptQuestions, openQuestions, raisedHands } from "../../../static/room/select.js";
+import { setsOf } from "../../../static/room/sets.js";
+import { stateOf } from "./kept.js";
+import { POLL, toAll, toHosts } from "./messages.js";
 
 /** A room of the library under the test's control. */
 class FakeRoom extends EventTarget {
   waiting = [];
   posted = [];
-  asked = [];
+  /** What was kept: key, body and options. @type {any[]} */
+  keeps = [];
+  state = stateOf();
+  refreshed = 0;
   closed = 0;
   /** @type {Record<string, any[]>} */
   kept = { public: [], private: [] };
@@ -52,6 +58,33 @@ class FakeRoom extends EventTarget {
     return { messages, head: this.kept[audience].at(-1)?.seq ?? 0, complete: true, next };
   }
 
+  followState() {
+    return this.#subscription();
+  }
+
+  /** The gateway has stored these. @param {...any} messages */
+  store(...messages) {
+    for (const message of messages) this.state[message.audience].take(message);
+    this.dispatchEvent(new Event("state"));
+  }
+
+  async keep(key, body, { audience = "public", type, of, ...rest }) {
+    if (this.full) throw Object.assign(new Error(), { code: "outbox_full" });
+    if (this.refused) throw Object.assign(new Error(), { code: this.refused });
+    // What the gateway has not answered yet.
+    await this.answer;
+    this.keeps.push({ key, body, audience, type, ...(of ? { of } : {}), ...rest });
+    const make = audience === "public" ? toAll : toHosts;
+    const message = make(this.me, type, body, { keep: key, of, role: this.isHost ? "host" : "participant" });
+    this.store(message);
+    return { id: message.id, seq: message.seq, sent_at: message.sent_at };
+  }
+
+  /** What was kept under a key: the bodies. @param {string} key */
+  bodies(key) {
+    return this.keeps.filter((one) => one.key === key).map(({ body }) => body);
+  }
+
   async doubt() {
     this.access = { name: "in", role: this.role };
     this.dispatchEvent(new Event("access"));
@@ -60,12 +93,7 @@ class FakeRoom extends EventTarget {
   async post(body, options) {
     if (this.full) throw Object.assign(new Error(), { code: "outbox_full" });
     this.posted.push({ body, ...options });
-  }
-
-  async ask(body, options) {
-    if (this.full) throw Object.assign(new Error(), { code: "outbox_full" });
-    this.asked.push({ body, ...options });
-    return { id: options.id, seq: 90 + this.asked.length, sent_at: "2026-03-02T09:00:00Z" };
+    return { id: "id", seq: 90 + this.posted.length, sent_at: "2026-03-02T09:00:00Z" };
   }
 
   wait(...posts) {
@@ -80,6 +108,14 @@ function classroom(me, gatewayRoom, info = {}) {
   const connection = new EventTarget();
   connection.state = { name: "connected", reason: "", detail: "" };
   connection.room = () => gatewayRoom;
+  connection.now = () => NOW;
+  Object.assign(gatewayRoom, { me, isHost: role === "host" });
+  for (const kept of Object.values(gatewayRoom.state)) {
+    kept.refresh = async () => {
+      gatewayRoom.refreshed += 1;
+      gatewayRoom.refresh?.();
+    };
+  }
   const leaving = new AbortController();
   const made = new Classroom({
     connection,
@@ -92,6 +128,13 @@ function classroom(me, gatewayRoom, info = {}) {
   made.addEventListener("clap", () => (made.claps += 1));
   return { room: made, connection, leaving };
 }
+
+/** The gateway's time. */
+const NOW = Date.parse("2026-03-02T09:00:00Z");
+const GREEN = { kind: "choice", question: "Why green?", ask: { options: ["Chlorophyll", "Paint"] }, named: false };
+const PLAIN = { right: [], explanation: "" };
+const ASKED = { question: GREEN.question, ...GREEN.ask };
+const ENDLESS = { seconds: null, hidden: false };
 
 const texts = ({ room }) => room.entries.map(({ text }) => text);
 const settled = () => new Promise((resolve) => setTimeout(resolve));
@@ -129,57 +172,67 @@ test("a clap is seen once: not from the queue, and not mine when it comes back",
   assert.equal(gatewayRoom.posted.length, 1);
 });
 
-test("what a participant asks counts as soon as it is answered for", async () => {
+test("what a participant does is kept under keys of their own, a vote only while votes are taken", async () => {
   const gatewayRoom = new FakeRoom();
-  const poll = toAll("hana", "poll", { question: "?", options: ["a", "b"] });
-  gatewayRoom.kept.public.push(poll);
+  gatewayRoom.store(POLL.asked("p", ASKED), POLL.taken("p"));
   const { room } = classroom("paul", gatewayRoom);
   await room.open({ asDesk: false });
-  const asked = openPoll(room.room);
-  room.vote(asked, 1);
+  const poll = askedPoll(room.state);
+  room.vote(poll, { option: 1 });
   room.raiseHand(true);
   room.ask("why?");
   await settled();
-  assert.deepEqual(tally(room.room, asked), [0, 1]);
-  assert.equal(room.room.questions[0].text, "why?");
+  assert.deepEqual(ownAnswer(room.state, poll, "paul")?.choice, { option: 1 });
+  assert.equal(hasHandUp(room.state, "paul"), true);
   assert.deepEqual(
-    gatewayRoom.asked.map(({ type }) => type),
-    ["vote", "hand", "question"],
+    keptQuestions(room.state).map(({ text }) => text),
+    ["why?"],
   );
+  const [vote, hand, question] = gatewayRoom.keeps;
+  const about = { audience: "private" };
+  assert.deepEqual(vote, { key: "vote:p", body: { poll: "p", option: 1 }, ...about, type: "vote", while: "voting:p" });
+  assert.deepEqual(hand, { key: "hand", body: { up: true }, ...about, type: "hand" });
+  assert.match(question.key, /^question:[0-9a-f-]{36}$/);
+  room.raiseHand(false);
+  await settled();
+  assert.deepEqual(gatewayRoom.keeps.at(-1).body, null);
 });
 
-test("what an earlier page of mine left and this one has sent is read from the history", async () => {
+test("a vote that came too late is told as such, also while the poll is still in sight", async () => {
   const gatewayRoom = new FakeRoom();
+  gatewayRoom.store(POLL.asked("p", ASKED));
   const { room } = classroom("paul", gatewayRoom);
-  await room.open({ asDesk: false });
-  gatewayRoom.wait({ id: "left", audience: "private", type: "question", body: "why?", state: "sending" });
-  gatewayRoom.kept.private.push(toHosts("paul", "question", "why?", { id: "left", seq: 5 }));
-  // Answered before the page has learned that the other post is gone.
-  room.ask("how?");
-  await settled();
-  gatewayRoom.wait();
-  await settled();
-  assert.deepEqual(
-    room.room.questions.map(({ text }) => text),
-    ["why?", "how?"],
-  );
+  const poll = askedPoll(room.state);
+  const refused = (code, id = "p") => ({
+    ...{ id: "v", audience: "private", type: "vote", body: { poll: id, option: 1 }, state: "refused" },
+    problem: { code },
+  });
+  assert.equal(room.isTooLate(poll), false);
+  gatewayRoom.wait(refused("too_large"), refused("not_open", "other"));
+  assert.equal(room.isTooLate(poll), false);
+  gatewayRoom.wait(refused("not_open"));
+  assert.equal(room.isTooLate(poll), true);
+  assert.equal(room.choiceOnItsWay(poll), null);
 });
 
 test("what is on its way is shown at once", async () => {
   const gatewayRoom = new FakeRoom();
   const { room } = classroom("paul", gatewayRoom);
-  const poll = { id: "p", options: ["a", "b"] };
+  const poll = { id: "p", ...GREEN };
   const post = (type, body) => ({ id: type, audience: "private", type, body, state: "sending" });
   assert.equal(room.choiceOnItsWay(poll), null);
   assert.equal(room.handOnItsWay, null);
   gatewayRoom.wait(
     post("vote", { poll: "p", option: 1 }),
-    post("hand", { up: false }),
+    post("hand", null),
     post("answer", { question: "q", text: "so" }),
     post("poll-closed", { poll: "p" }),
   );
-  assert.equal(room.choiceOnItsWay(poll), 1);
+  assert.deepEqual(room.choiceOnItsWay(poll), { option: 1 });
   assert.equal(room.handOnItsWay, false);
+  gatewayRoom.wait(post("hand", null), post("hand", { up: true }));
+  assert.equal(room.handOnItsWay, true);
+  gatewayRoom.wait(post("answer", { question: "q", text: "so" }), post("poll-closed", { poll: "p" }));
   assert.equal(room.isDealtWith("q"), true);
   assert.equal(room.isDealtWith("other"), false);
   assert.equal(room.isEnding(poll), true);
@@ -195,28 +248,230 @@ test("who comes in as a host is heard as one, also in what does not say it", asy
     { user: "paul", role: "participant" },
   ]);
   gatewayRoom.heard.public(toAll("hugo", "poll", { question: "?", options: ["a", "b"] }, { role: null }));
-  assert.equal(openPoll(room.room)?.sender, "hugo");
+  assert.equal(room.room.entries[0]?.sender, "hugo");
   assert.equal(room.presentParticipants, 1);
 });
 
-test("a host's acts are messages", async () => {
+test("a host starts a poll: what is right is not in what all get, and its time runs from when it is there", async () => {
   const gatewayRoom = new FakeRoom();
+  gatewayRoom.store(POLL.asked("old", ASKED), POLL.taken("old"), POLL.solved("old", { right: [0] }));
   const { room } = classroom("hana", gatewayRoom);
-  const poll = { id: "p", question: "?", options: ["a", "b"] };
-  room.say("hello");
-  room.startPoll("?", ["a", "b"]);
-  room.endPoll(poll, [1, 0]);
+  room.startPoll({ ...GREEN, right: [0], explanation: "It absorbs red." }, { seconds: 30, hidden: true });
+  await settled();
+  const [old, ...others] = gatewayRoom.keeps.map(({ key, type, audience }) => [key.split(":")[0], type, audience]);
+  assert.deepEqual(
+    [old, ...others],
+    [
+      ["voting", "voting", "public"],
+      ["poll", "poll", "public"],
+      ["right", "poll-right", "private"],
+      ["right", "poll-right", "private"],
+      ["poll", "poll", "public"],
+      ["voting", "voting", "public"],
+    ],
+  );
+  const poll = currentPoll(room.state);
+  assert.deepEqual([poll?.phase, poll?.hidden, poll?.until], ["open", true, NOW + 30_000]);
+  const [, , , solved, asked] = gatewayRoom.keeps;
+  assert.deepEqual(solved.body, { right: [0], explanation: "It absorbs red." });
+  assert.deepEqual(asked.body, { kind: "choice", ...ASKED, named: false });
+  assert.equal(new Set([solved, asked].map(({ key }) => key.split(":")[1])).size, 1);
+});
+
+test("a poll ends before its votes are counted, and all of them are", async () => {
+  const gatewayRoom = new FakeRoom();
+  gatewayRoom.store(POLL.asked("p", ASKED), POLL.taken("p"), POLL.vote("paul", "p", { option: 0 }));
+  gatewayRoom.store(POLL.solved("p", { right: [0], explanation: "so" }));
+  const { room } = classroom("hana", gatewayRoom);
+  // Stored while votes were taken, and not here yet.
+  gatewayRoom.refresh = () => gatewayRoom.store(POLL.vote("mina", "p", { option: 1 }));
+  let answer = () => {};
+  gatewayRoom.answer = new Promise((resolve) => (answer = resolve));
+  const ending = room.endPoll(currentPoll(room.state));
+  await settled();
+  assert.deepEqual([gatewayRoom.refreshed, room.isEnding({ id: "p" })], [0, true]);
+  answer();
+  await ending;
+  assert.deepEqual(
+    gatewayRoom.keeps.map(({ key, body }) => [key, body && body.totals]),
+    [
+      ["voting:p", null],
+      ["result:p", [1, 1]],
+    ],
+  );
+  const { result, phase } = currentPoll(room.state);
+  assert.deepEqual([phase, result.answers, result.right, result.explanation], ["shown", 2, [0], "so"]);
+  assert.equal(room.isEnding({ id: "p" }), false);
+});
+
+test("the end of a hidden poll shows nothing, until the host does", async () => {
+  const gatewayRoom = new FakeRoom();
+  gatewayRoom.store(POLL.asked("p", ASKED), POLL.taken("p", { until: null, hidden: true }));
+  const { room } = classroom("hana", gatewayRoom);
+  await room.endPoll(currentPoll(room.state));
+  assert.equal(currentPoll(room.state).phase, "ended");
+  room.showResult(currentPoll(room.state));
+  await settled();
+  assert.equal(currentPoll(room.state).phase, "shown");
+});
+
+test("answers are hidden and shown on the wall, and taken longer, while the rest stays", async () => {
+  const gatewayRoom = new FakeRoom();
+  const until = new Date(NOW + 10_000).toISOString();
+  gatewayRoom.store(POLL.asked("p", ASKED), POLL.taken("p", { until, hidden: false }));
+  const { room } = classroom("hana", gatewayRoom);
+  room.hideAnswers(currentPoll(room.state), true);
+  await settled();
+  assert.deepEqual(gatewayRoom.bodies("voting:p"), [{ until, hidden: true }]);
+  room.extend(currentPoll(room.state), 30);
+  await settled();
+  const later = new Date(NOW + 40_000).toISOString();
+  assert.deepEqual(gatewayRoom.bodies("voting:p").at(-1), { until: later, hidden: true });
+  gatewayRoom.store(POLL.ended("p"));
+  room.takeAnswers({ ...currentPoll(room.state), hidden: true });
+  await settled();
+  assert.deepEqual(gatewayRoom.bodies("voting:p").at(-1), { until: null, hidden: true });
+});
+
+test("a poll whose time is over is ended by any host's page, once each, and not before", async () => {
+  for (const [late, ends] of [
+    [-1, 0],
+    [500, 0],
+    [1_500, 1],
+  ]) {
+    const gatewayRoom = new FakeRoom();
+    const until = new Date(NOW - late).toISOString();
+    gatewayRoom.store(POLL.asked("p", ASKED), POLL.taken("p", { until, hidden: false }));
+    const { room } = classroom("hana", gatewayRoom);
+    const poll = currentPoll(room.state);
+    room.endInTime(poll);
+    room.endInTime(poll);
+    await settled();
+    assert.equal(gatewayRoom.bodies("voting:p").length, ends, `${late}`);
+    assert.equal(gatewayRoom.bodies("result:p").length, ends, `${late}`);
+  }
+});
+
+test("an end that is refused leaves the poll as it is", async () => {
+  const gatewayRoom = new FakeRoom();
+  gatewayRoom.store(POLL.asked("p", ASKED), POLL.taken("p"));
+  const { room } = classroom("hana", gatewayRoom);
+  gatewayRoom.refused = "access_refused";
+  await room.endPoll(currentPoll(room.state));
+  assert.equal(currentPoll(room.state).phase, "open");
+  assert.equal(room.isEnding({ id: "p" }), false);
+});
+
+test("a question is done once its answer is stored, and not if that was refused", async () => {
+  const gatewayRoom = new FakeRoom();
+  const asked = toHosts("paul", "question", { text: "why?" }, { keep: "question:q" });
+  const other = toHosts("paul", "question", { text: "how?" }, { keep: "question:r" });
+  gatewayRoom.store(asked, other);
+  const { room } = classroom("hana", gatewayRoom);
+  const { post } = gatewayRoom;
+  gatewayRoom.post = async () => {
+    throw Object.assign(new Error(), { code: "too_large" });
+  };
+  room.answer({ id: "q", text: "why?" }, "so", () => {});
+  await settled();
+  assert.equal(openQuestions(room.state, room.room).length, 2);
+  gatewayRoom.post = post;
   room.answer({ id: "q", text: "why?" }, "so");
-  room.callOn({ id: "h" });
-  room.setAside({ id: "q" });
-  assert.deepEqual(gatewayRoom.posted, [
-    { body: "hello" },
-    { body: { question: "?", options: ["a", "b"] }, type: "poll" },
-    { body: { poll: "p", question: "?", options: ["a", "b"], totals: [1, 0] }, type: "poll-closed" },
-    { body: { text: "so", question: "q", quote: "why?" }, type: "answer" },
-    { body: { hand: "h" }, type: "hand-taken" },
-  ]);
-  assert.deepEqual(gatewayRoom.asked[0].body, { question: "q" });
+  room.setAside({ id: "r" });
+  await settled();
+  assert.deepEqual(gatewayRoom.posted, [{ body: { text: "so", question: "q", quote: "why?" }, type: "answer" }]);
+  assert.deepEqual(gatewayRoom.bodies("fate:q"), [{ question: "q", answer: 91 }]);
+  assert.deepEqual(gatewayRoom.bodies("fate:r"), [{ question: "r", done: true }]);
+  assert.equal(openQuestions(room.state, room.room).length, 0);
+});
+
+test("a hand that a host calls on goes down for everybody, and its owner is told to look", async () => {
+  const gatewayRoom = new FakeRoom();
+  gatewayRoom.store(toHosts("paul", "hand", { up: true }, { keep: "hand", id: "h" }));
+  const { room } = classroom("hana", gatewayRoom);
+  room.callOn(raisedHands(room.state)[0]);
+  await settled();
+  const [{ key, body, of }] = gatewayRoom.keeps;
+  assert.deepEqual([key, body, of], ["hand", null, "paul"]);
+  assert.deepEqual(gatewayRoom.posted, [{ body: { hand: "h" }, type: "hand-taken" }]);
+  assert.deepEqual(raisedHands(room.state), []);
+
+  const seat = new FakeRoom();
+  seat.store(toHosts("paul", "hand", { up: true }, { keep: "hand", id: "h" }));
+  const { room: paul } = classroom("paul", seat);
+  await paul.open({ asDesk: false });
+  for (const hand of ["other", "h"]) seat.heard.public(toAll("hana", "hand-taken", { hand }));
+  await settled();
+  assert.equal(seat.refreshed, 1);
+});
+
+test("a host puts a poll away, and takes an answer away", async () => {
+  const gatewayRoom = new FakeRoom();
+  gatewayRoom.store(POLL.asked("p", ASKED), POLL.taken("p"), POLL.vote("paul", "p", { option: 0 }));
+  const { room } = classroom("hana", gatewayRoom);
+  const poll = currentPoll(room.state);
+  room.removeAnswer(poll, answersTo(room.state, poll)[0]);
+  await settled();
+  assert.deepEqual(answersTo(room.state, poll), []);
+  room.putAway(poll);
+  await settled();
+  assert.equal(currentPoll(room.state), null);
+});
+
+test("prepared questions are kept, edited, copied from another room, and dropped", async () => {
+  const gatewayRoom = new FakeRoom();
+  const { room, connection } = classroom("hana", gatewayRoom);
+  const question = { ...GREEN, ...PLAIN, ...ENDLESS };
+  const id = room.makeSet({ title: "7b", questions: [question] });
+  await settled();
+  const sets = () => setsOf(room.state.private.entries("set:"));
+  const [set] = sets();
+  assert.deepEqual([set.id, set.title, set.questions.length], [id, "7b", 1]);
+  room.prepare(id, { ...question, place: 1, question: "And why red?" });
+  room.prepare(id, { ...set.questions[0], question: "Why so green?" });
+  room.nameSet({ id, title: "7c" });
+  await settled();
+  assert.deepEqual(
+    sets().map(({ title, questions }) => [title, questions.map((one) => one.question)]),
+    [["7c", ["Why so green?", "And why red?"]]],
+  );
+  room.unprepare(id, sets()[0].questions[0]);
+  await settled();
+  assert.equal(sets()[0].questions.length, 1);
+  room.dropSet(sets()[0]);
+  await settled();
+  assert.deepEqual([...room.state.private.entries("set:")], []);
+
+  const there = [
+    toHosts("hana", "poll-set", { title: "8a" }, { keep: "set:s" }),
+    toHosts("hana", "poll-set", { place: 0, ...ASKED }, { keep: "set:s:q" }),
+    toHosts("paul", "question", { text: "?" }, { keep: "question:q" }),
+  ];
+  const asked = [];
+  connection.call = async (method, path) => {
+    asked.push(path);
+    const isFirst = asked.length === 1;
+    return { state: isFirst ? there.slice(0, 1) : there.slice(1), seq: 41, whole: isFirst, complete: !isFirst };
+  };
+  const copied = setsOf((await room.readKept(9, "private")).entries("set:"));
+  assert.deepEqual(
+    copied.map(({ title, questions }) => [title, questions.map((one) => one.question)]),
+    [["8a", ["Why green?"]]],
+  );
+  assert.match(asked[1], /whole=true&after=41/);
+});
+
+test("of many votes the oldest make room, but not that of a poll that stands", async () => {
+  const gatewayRoom = new FakeRoom();
+  const { room } = classroom("paul", gatewayRoom);
+  gatewayRoom.store(POLL.asked("0", ASKED), POLL.taken("0"));
+  for (let n = 0; n < 61; n += 1) gatewayRoom.store(POLL.vote("paul", `${n}`, { option: 0 }));
+  room.vote({ id: "new" }, { option: 1 });
+  await settled();
+  assert.deepEqual(
+    gatewayRoom.keeps.filter(({ body }) => body === null).map(({ key }) => key),
+    ["vote:1"],
+  );
 });
 
 test("a refused subscription and a lost gatewayRoom are told", async () => {
@@ -237,10 +492,20 @@ test("a closed room is read, and nothing is followed", async () => {
   const gatewayRoom = new FakeRoom();
   gatewayRoom.kept.public.push(toAll("paul", "message", "the last word"));
   gatewayRoom.kept.private.push(toHosts("paul", "question", "why?"));
-  const { room } = classroom("hana", gatewayRoom, { closed_at: "2026-03-02T09:00:00Z" });
+  const { room, connection } = classroom("hana", gatewayRoom, { closed_at: "2026-03-02T09:00:00Z" });
+  const how = toHosts("paul", "question", { text: "how?" }, { keep: "question:q" });
+  const result = POLL.shown("p", { ...ASKED, totals: [1, 0] });
+  connection.call = async (_, path) => {
+    const state = path.includes("audience=private") ? [how] : [result];
+    return { state, seq: 2_000, whole: true, complete: true };
+  };
   await room.open({ asDesk: true });
   assert.deepEqual(texts(room), ["the last word"]);
-  assert.equal(room.room.questions.length, 1);
+  assert.deepEqual(
+    openQuestions(room.state, room.room).map(({ text }) => text),
+    ["why?", "how?"],
+  );
+  assert.deepEqual(lastResult(room.state)?.totals, [1, 0]);
   assert.equal(room.status.name, "closed");
   assert.equal(gatewayRoom.heard.public, undefined);
 });
@@ -267,7 +532,7 @@ test("who leaves hears nothing more", async () => {
   const { room, leaving } = classroom("hana", gatewayRoom);
   await room.open({ asDesk: true });
   leaving.abort();
-  assert.equal(gatewayRoom.closed, 4);
+  assert.equal(gatewayRoom.closed, 6);
 });
 
 /** @param {FakeRoom} gatewayRoom @param {number} count */
@@ -277,75 +542,37 @@ function chat(gatewayRoom, count) {
   }
 }
 
-test("an open poll, its votes, hands and questions are found however much was said since", async () => {
+test("an open poll, its votes, hands and questions are there however much was said since", async () => {
   const gatewayRoom = new FakeRoom();
-  const say = (audience, sender, type, body, id) => {
-    const stream = gatewayRoom.kept[audience];
-    const make = audience === "public" ? toAll : toHosts;
-    stream.push(make(sender, type, body, { id, seq: stream.length + 1 }));
-  };
-  const ask = { question: "?", options: ["a", "b"] };
-  say("public", "hana", "poll", ask, "ended");
-  say("public", "hana", "poll-closed", { ...ask, poll: "ended", totals: [1, 0] });
-  say("private", "paul", "vote", { poll: "ended", option: 0 });
-  say("public", "hana", "poll", ask, "open");
-  say("private", "paul", "vote", { poll: "open", option: 1 });
-  say("private", "mina", "hand", { up: true }, "mina's");
-  say("private", "paul", "hand", { up: true }, "paul's");
-  say("private", "mina", "question", "why?", "why");
-  say("private", "mina", "question", "how?", "how");
-  say("public", "hana", "hand-taken", { hand: "paul's" });
-  say("public", "hana", "answer", { text: "so", question: "how", quote: "how?" });
-  chat(gatewayRoom, 2_500);
-  for (let n = 0; n < 6_000; n += 1) say("private", `pupil ${n}`, "vote", { poll: "open", option: 0 });
+  gatewayRoom.store(POLL.asked("ended", ASKED), POLL.taken("ended"), POLL.ended("ended"), POLL.shown("ended", { ...ASKED, totals: [1, 0] }));
+  gatewayRoom.store(POLL.asked("open", ASKED), POLL.taken("open"), POLL.vote("paul", "open", { option: 1 }));
+  gatewayRoom.store(toHosts("mina", "hand", { up: true }, { keep: "hand" }));
+  gatewayRoom.store(toHosts("mina", "question", { text: "why?" }, { keep: "question:why" }));
+  chat(gatewayRoom, 10_000);
+  for (let n = 0; n < 6_000; n += 1) gatewayRoom.store(POLL.vote(`pupil ${n}`, "open", { option: 0 }));
 
   const { room: desk } = classroom("hana", gatewayRoom);
   await desk.open({ asDesk: true });
-  const poll = openPoll(desk.room);
+  const poll = askedPoll(desk.state);
   assert.equal(poll.id, "open");
-  assert.deepEqual(tally(desk.room, poll), [6_000, 1]);
+  assert.deepEqual(tallyOf(poll, answersTo(desk.state, poll)).totals, [6_000, 1]);
   assert.deepEqual(
-    raisedHands(desk.room).map(({ sender }) => sender),
+    raisedHands(desk.state).map(({ sender }) => sender),
     ["mina"],
   );
   assert.deepEqual(
-    openQuestions(desk.room).map(({ text }) => text),
+    openQuestions(desk.state, desk.room).map(({ text }) => text),
     ["why?"],
   );
 
   const { room: seat } = classroom("paul", gatewayRoom);
   await seat.open({ asDesk: false });
-  assert.equal(openPoll(seat.room)?.id, "open");
+  assert.equal(askedPoll(seat.state)?.id, "open");
   // The conversation begins where it has no hole; older messages are read on request.
   assert.equal(seat.conversation.length, 1_000);
   assert.equal(seat.hasEarlier, true);
-});
-
-test("what is here from the beginning is not read again", async () => {
-  const gatewayRoom = new FakeRoom();
-  chat(gatewayRoom, 10);
-  const { room } = classroom("hana", gatewayRoom);
-  await room.open({ asDesk: true });
+  // Nothing is read by type.
   assert.deepEqual(gatewayRoom.read, []);
-});
-
-test("a poll that has ended never seems to be open while the room is read", async () => {
-  const gatewayRoom = new FakeRoom();
-  const ask = { question: "?", options: ["a", "b"] };
-  gatewayRoom.kept.public.push(toAll("hana", "poll", ask, { id: "p", seq: 1 }));
-  for (let n = 0; n < 600; n += 1) {
-    gatewayRoom.kept.public.push(toAll("hana", "hand-taken", { hand: `${n}` }, { seq: n + 2 }));
-  }
-  gatewayRoom.kept.public.push(
-    toAll("hana", "poll-closed", { ...ask, poll: "p", totals: [0, 0] }, { seq: 602 }),
-  );
-  chat(gatewayRoom, 1_000);
-  const { room } = classroom("paul", gatewayRoom);
-  let wasOpen = false;
-  room.addEventListener("change", () => (wasOpen ||= openPoll(room.room) !== null));
-  await room.open({ asDesk: false });
-  assert.equal(wasOpen, false);
-  assert.equal(room.room.finished.has("p"), true);
 });
 
 test("what will not be sent is told, to who wrote it or to the page", async () => {

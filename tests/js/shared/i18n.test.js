@@ -1,15 +1,18 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chooseLanguage, I18n } from "../../../static/shared/i18n.js";
+import { ROOM_WORDS } from "../../../static/room/words.js";
 import { WORDS } from "../../../static/shared/words.js";
 
-test("every language says the same things with the same values", () => {
-  const values = (text) => (text.match(/\{\w+\}/g) ?? []).sort();
-  assert.deepEqual(Object.keys(WORDS.ko).sort(), Object.keys(WORDS.en).sort());
-  for (const [key, text] of Object.entries(WORDS.en)) {
-    assert.deepEqual(values(WORDS.ko[key]), values(text), key);
-  }
-});
+for (const [name, words] of Object.entries({ WORDS, ROOM_WORDS })) {
+  test(`every language says the same things with the same values: ${name}`, () => {
+    const values = (text) => (text.match(/\{\w+\}/g) ?? []).sort();
+    assert.deepEqual(Object.keys(words.ko).sort(), Object.keys(words.en).sort());
+    for (const [key, text] of Object.entries(words.en)) {
+      assert.deepEqual(values(words.ko[key]), values(text), key);
+    }
+  });
+}
 
 test("the browser's first language that the page speaks is taken, else English", () => {
   assert.equal(chooseLanguage(["fr-FR", "ko-KR", "en"]), "ko");

@@ -38,6 +38,12 @@ def run() -> argparse.ArgumentParser:
     parser.add_argument("--nodes", type=_nodes, default=1, help="RabbitMQ nodes (default: 1)")
     parser.add_argument("--port", type=int, default=8080, help="of the gateway (default: 8080)")
     parser.add_argument("--tls", action="store_true", help="https:// with a self-signed pair")
+    parser.add_argument(
+        "--lan",
+        action="store_true",
+        help="serve this machine's own address, so that phones in the same Wi-Fi get in (default:"
+        " this machine alone)",
+    )
     _add_rabbitmq(parser)
     return parser
 

@@ -17,16 +17,19 @@ def tables(
     database: Path,
     secret: str,
     tls: Pair | None,
+    address: str | None = None,
 ) -> dict[str, Any]:
-    """Loopback only; pages may come from localhost and 127.0.0.1. `conf/gateway.toml` explains."""
+    """Loopback only, or the one `address` of this machine; pages may come from there alone.
+    `conf/gateway.toml` explains."""
     scheme = "https" if tls else "http"
+    hosts = ("localhost", "127.0.0.1") if address is None else (address,)
     server: dict[str, Any] = {
-        "address": "127.0.0.1",
+        "address": address or "127.0.0.1",
         "port": port,
         "internal_port": internal_port,
         # The only one there is: its clients cannot go anywhere meanwhile.
         "drain_time": 0.0,
-        "origins": [f"{scheme}://localhost:{port}", f"{scheme}://127.0.0.1:{port}"],
+        "origins": [f"{scheme}://{host}:{port}" for host in hosts],
     }
     if tls:
         server["tls"] = {

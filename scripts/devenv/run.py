@@ -29,6 +29,7 @@ from devenv.daemon import Daemon
 from devenv.demo import Login
 from devenv.errors import SetupError
 from devenv.local import Local
+from devenv.own_address import own_address
 
 _READY_TIMEOUT = 60.0
 _STOP_TIMEOUT = 20.0
@@ -52,7 +53,8 @@ def main() -> int:
             # Before the earlier run's cluster, which chooses its own version.
             here = Local(options.nodes, options.port, rabbitmq.chosen())
             _clear_away_a_killed_run()
-            with _running(here, with_tls=options.tls) as gateway:
+            address = own_address() if options.lan else None
+            with _running(here, with_tls=options.tls, address=address) as gateway:
                 _wait_for_the_end(gateway)
     except SetupError as error:
         print(f"\n{error}", file=sys.stderr)
@@ -63,25 +65,27 @@ def main() -> int:
 
 
 @contextmanager
-def _running(here: Local, *, with_tls: bool) -> Iterator[Daemon]:
-    """The gateway, with all it needs; everything is stopped at the end, however it comes."""
+def _running(here: Local, *, with_tls: bool, address: str | None) -> Iterator[Daemon]:
+    """The gateway, with all it needs; everything is stopped at the end, however it comes.
+    `address`: this machine's own, where it serves; None: loopback."""
     for port in (here.port, here.internal_port):
         if not ports.is_free(port):
             raise SetupError(f"port {port} is taken; choose another: scripts/run --port 9080")
     here.remember()
-    pair = tls.ensure(local.FOLDER / "tls") if with_tls else None
+    folder = local.FOLDER / ("tls" if address is None else f"tls-{address}")
+    pair = tls.ensure(folder, address=address) if with_tls else None
     cluster = here.cluster(_say)
     gateway = _gateway()
     try:
         cluster.start()
-        _configure(cluster, here, pair)
+        _configure(cluster, here, pair, address)
         logins = demo.ensure(local.FOLDER / "demo-accounts.json", _DATABASE, _GATEWAY, _say)
         _say("setting up RabbitMQ (gateway topology apply)")
         setting_up.apply_topology(cluster, _GATEWAY)
         _say("starting the gateway")
         gateway.spawn([*_GATEWAY, "serve"], env=dict(os.environ))
         _wait_until_ready(gateway, here)
-        _announce(here, cluster, logins, pair)
+        _announce(here, cluster, logins, pair, address)
         yield gateway
     finally:
         # What stops must not be stopped half-way by a second Ctrl-C.
@@ -108,7 +112,7 @@ def _clear_away_a_killed_run() -> None:
         cluster.stop()
 
 
-def _configure(cluster: Cluster, here: Local, pair: tls.Pair | None) -> None:
+def _configure(cluster: Cluster, here: Local, pair: tls.Pair | None, address: str | None) -> None:
     settings = gateway_toml.tables(
         cluster,
         port=here.port,
@@ -116,6 +120,7 @@ def _configure(cluster: Cluster, here: Local, pair: tls.Pair | None) -> None:
         database=_DATABASE,
         secret=_kept_secret("gateway-secret"),
         tls=pair,
+        address=address,
     )
     # So that `gateway token` can play the login server of those who try the API.
     settings["auth"]["jwt"] = {
@@ -167,17 +172,26 @@ def _readiness(here: Local) -> str:
         connection.close()
 
 
-def _announce(here: Local, cluster: Cluster, logins: list[Login], pair: tls.Pair | None) -> None:
+def _announce(
+    here: Local,
+    cluster: Cluster,
+    logins: list[Login],
+    pair: tls.Pair | None,
+    address: str | None,
+) -> None:
     scheme, web_socket = ("https", "wss") if pair else ("http", "ws")
+    host = address or "localhost"
     lines = [
         "",
-        f"The gateway is up:  {scheme}://localhost:{here.port}/",
-        f"  STOMP             {web_socket}://localhost:{here.port}/ws",
+        f"The gateway is up:  {scheme}://{host}:{here.port}/",
+        f"  STOMP             {web_socket}://{host}:{here.port}/ws",
         f"  internal          http://127.0.0.1:{here.internal_port}/readyz  /metrics",
         f"  its log           {_shown(_gateway().log)}",
     ]
     if pair:
         lines.append(f"  trust             {_shown(pair.authority)}")
+    if address is not None:
+        lines += ["", *_open_to_the_network(with_tls=pair is not None), ""]
     lines += [f"  RabbitMQ r{node.number}       {node.management_url}" for node in cluster.nodes]
     lines.append(f"                    {cluster.admin.name} / {cluster.admin.password}")
     lines += ["", "Demo logins:"]
@@ -186,6 +200,19 @@ def _announce(here: Local, cluster: Cluster, logins: list[Login], pair: tls.Pair
     lines += ["", f"A token for programs: {command} token teacher --role host"]
     lines += ["", "Ctrl-C stops everything. To try failures: scripts/broker kill 1", ""]
     print("\n".join(lines), flush=True)
+
+
+def _open_to_the_network(*, with_tls: bool) -> list[str]:
+    """What somebody has to know who serves more than this machine."""
+    if with_tls:
+        return [
+            "Whoever is in this network can open it. Phones warn of the certificate, because its",
+            "authority is known to nobody: go on in spite of it, or install the authority there.",
+        ]
+    return [
+        "Whoever is in this network can open it, and read along: there is no TLS, so use no",
+        "password that counts elsewhere. With --tls it is encrypted, and phones warn once.",
+    ]
 
 
 def _shown(path: os.PathLike[str]) -> str:

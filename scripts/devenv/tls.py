@@ -30,8 +30,9 @@ class Pair:
     key: Path
 
 
-def ensure(folder: Path) -> Pair:
-    """The pair kept in `folder`, made anew when it is missing or about to expire."""
+def ensure(folder: Path, *, address: str | None = None) -> Pair:
+    """The pair kept in `folder`, made anew when it is missing or about to expire. `address`: of
+    this machine, for which the certificate is, too; each needs a folder of its own."""
     pair = Pair(folder / "ca.pem", folder / "server.pem", folder / "server-key.pem")
     if _is_fresh(pair):
         return pair
@@ -39,7 +40,8 @@ def ensure(folder: Path) -> Pair:
     authority_key = ec.generate_private_key(ec.SECP256R1())
     authority = _authority(authority_key)
     server_key = ec.generate_private_key(ec.SECP256R1())
-    server = _server(server_key, authority, authority_key)
+    hosts = _HOSTS if address is None else (*_HOSTS, address)
+    server = _server(server_key, authority, authority_key, hosts)
     pair.authority.write_bytes(authority.public_bytes(Encoding.PEM))
     pair.certificate.write_bytes(server.public_bytes(Encoding.PEM))
     pair.key.unlink(missing_ok=True)
@@ -109,10 +111,11 @@ def _server(
     key: ec.EllipticCurvePrivateKey,
     authority: x509.Certificate,
     authority_key: ec.EllipticCurvePrivateKey,
+    hosts: tuple[str, ...],
 ) -> x509.Certificate:
     names = [
         x509.DNSName(host) if host == "localhost" else x509.IPAddress(ip_address(host))
-        for host in _HOSTS
+        for host in hosts
     ]
     issuer_id = x509.AuthorityKeyIdentifier.from_issuer_public_key(authority_key.public_key())
     return (

@@ -55,3 +55,19 @@ def test_text_is_quoted_so_that_it_comes_back_as_it_was() -> None:
     table = {"top": 'a "quoted" \\ 한글\n', "inner": {"list": ["x", "y"], "deep": {"on": True}}}
 
     assert tomllib.loads(gateway_toml.render(table)) == table
+
+
+def test_on_the_machines_own_address_pages_come_from_there_alone(tmp_path: Path) -> None:
+    tables = gateway_toml.tables(
+        Cluster(tmp_path / "broker", 1),
+        port=8080,
+        internal_port=8081,
+        database=tmp_path / "interact.db",
+        secret=SECRET,
+        tls=None,
+        address="192.168.0.17",
+    )
+    settings = config.parse(tomllib.loads(gateway_toml.render(tables)), source="test")
+    assert settings.server.address == "192.168.0.17"
+    assert settings.server.origins == ("http://192.168.0.17:8080",)
+    assert settings.server.internal_address == "127.0.0.1"

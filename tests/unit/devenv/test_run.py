@@ -23,7 +23,8 @@ def test_what_an_earlier_run_had_does_not_count(
     started: list[Local] = []
 
     @contextmanager
-    def running(here: Local, *, with_tls: bool) -> Iterator[None]:
+    def running(here: Local, *, with_tls: bool, address: str | None) -> Iterator[None]:
+        assert address is None, "loopback is the default"
         started.append(here)
         raise KeyboardInterrupt
         yield

@@ -61,3 +61,10 @@ def test_a_pair_that_does_not_fit_together_is_made_anew(tmp_path: Path) -> None:
     pair.certificate.write_bytes(other.certificate.read_bytes())
 
     _handshake(tls.ensure(tmp_path / "one"), pair.authority, "localhost")
+
+
+def test_a_pair_for_the_machines_own_address_is_for_loopback_too(tmp_path: Path) -> None:
+    pair = tls.ensure(tmp_path, address="192.168.0.17")
+
+    for hostname in ("192.168.0.17", "localhost"):
+        _handshake(pair, pair.authority, hostname)

@@ -129,7 +129,7 @@ def append(
         answers.append(answer)
         if isinstance(answer, Appended) and not answer.repeated:
             rows.append(row | {"seq": answer.message.seq, "size": size})
-            if (entry := draft.entry) is not None:
+            if draft.keep and (entry := draft.entry):
                 entries.append((entry, rows[-1]))
     if rows:
         _insert(connection, rows, numbering.heads, owner)

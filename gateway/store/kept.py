@@ -72,11 +72,12 @@ _OF_MESSAGE: Final = tuple(each.name for each in kept.c if each is not kept.c.au
 def find(connection: Connection, drafts: Sequence[Draft], bound: KeyBound) -> Keys:
     """What the state has of the entries that the drafts write or depend on. Without any, nothing is
     read."""
+    drafts = [draft for draft in drafts if draft.keep or draft.only_while]
+    if not drafts:
+        return Keys(bound=bound)
     named = dict.fromkeys(
         each for draft in drafts for each in (draft.entry, condition_of(draft)) if each is not None
     )
-    if not named:
-        return Keys(bound=bound)
     rows = _FOUND.rows(connection, [_row_of(each) for each in named])
     stands = {_entry(row): bool(row[4]) for row in rows}
     new = dict.fromkeys(

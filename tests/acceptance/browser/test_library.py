@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Request, Route, expect
+from playwright.sync_api import Browser, Page, Request, Response, Route, expect
 
 from devenv.cluster import Cluster
 from tests.acceptance.broker_view import consumers, wait_for, waiting
@@ -182,6 +182,90 @@ def test_a_page_that_slept_keeps_a_line_that_lives(
     gateway.post(room, "hana", "good morning")
     far_away.reads("hana: good morning")
     assert far_away.sockets == 1
+
+
+#: A network in which no WebSocket opens: what a page sees of a proxy that knows none.
+_NO_WEBSOCKET = """
+window.WebSocket = class {
+  constructor() {
+    setTimeout(() => this.onclose?.({ code: 1006, reason: "", wasClean: false }), 50);
+  }
+  send() {}
+  close() {}
+};
+"""
+
+
+def test_where_websockets_are_blocked_everything_comes_all_the_same(
+    gateway: GatewayProcess, far_away: ExamplePage, room: int, cable: Cable
+) -> None:
+    gateway.post(room, "hana", "before")
+    far_away.context.add_init_script(_NO_WEBSOCKET)
+    far_away.open()
+    streams: list[str] = []
+
+    def note(answer: Response) -> None:
+        if "/events" in answer.url:
+            streams.append(answer.headers["content-type"])
+
+    far_away.page.on("response", note)
+    far_away.is_in_state("connected")
+    far_away.say("by HTTP")
+    far_away.reads("hana: before", "paul: by HTTP")
+    cable.unplug()
+    far_away.is_in_state("waiting")
+    gateway.post(room, "hana", "missed")
+    cable.plug_in()
+    far_away.is_in_state("connected")
+    gateway.post(room, "hana", "after")
+    far_away.reads("hana: before", "paul: by HTTP", "hana: missed", "hana: after")
+    assert streams
+    assert all("text/event-stream" in each for each in streams)
+
+
+#: A host opens a vote, somebody votes, and the host closes it, in one page.
+_VOTE = """
+async ([number, hosts, pauls]) => {
+  const { connect } = await import("/static/interact/index.js");
+  const [host, paul] = [hosts, pauls].map((token) => connect({ token }).room(number));
+  await host.keep("poll:1", { question: "?" });
+  await host.keep("voting:1", { until: null });
+  for (let n = 0; n < 3; n += 1) await paul.post(`said ${n}`);
+  const rooms = [host, paul];
+  const audiences = ["public", "private"];
+  const following = audiences.flatMap((one) => rooms.map((room) => room.followState(one)));
+  await Promise.all(following.map(({ ready }) => ready));
+  const stood = paul.state.public.entries().map(({ key }) => key);
+  const heard = new Promise((resolve) => {
+    host.onstate = (audience, changes) => audience === "private" && resolve(changes);
+  });
+  const vote = { audience: "private", type: "vote", while: "voting:1" };
+  await paul.keep("vote:1", { option: 1 }, vote);
+  const [{ key, author, message }] = await heard;
+  const own = paul.state.private.get("vote:1", "paul").body;
+  const ended = new Promise((resolve) => {
+    paul.onstate = (audience, [change]) => change.message === null && resolve(change.key);
+  });
+  await host.keep("voting:1", null);
+  const late = await paul.keep("vote:1", { option: 2 }, vote).catch(({ code }) => code);
+  const forbidden = await paul.keep("poll:2", {}).catch(({ code }) => code);
+  return { stood, vote: [key, author, message.body], own, ended: await ended, late, forbidden };
+}
+"""
+
+
+def test_the_state_of_a_room_is_followed_and_a_late_vote_refused(
+    gateway: GatewayProcess, paul: ExamplePage, room: int
+) -> None:
+    tokens = [gateway.token(user) for user in ("hana", "paul")]
+    assert paul.page.evaluate(_VOTE, [room, *tokens]) == {
+        "stood": ["poll:1", "voting:1"],
+        "vote": ["vote:1", "paul", {"option": 1}],
+        "own": {"option": 1},
+        "ended": "voting:1",
+        "late": "not_open",
+        "forbidden": "key_refused",
+    }
 
 
 def test_a_page_of_another_origin_imports_the_library_and_takes_part(

@@ -16,6 +16,9 @@ from gateway.domain.room import MemberRole
 #: The type of the gateway's own messages about presence in a room; nobody else may send it.
 PRESENCE: Final = "presence"
 
+#: The type of what others than hosts see in the place of a hidden message.
+HIDDEN: Final = "hidden"
+
 #: Made once: ``json.dumps`` makes a new encoder at each call that has options.
 _json: Final = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
@@ -104,6 +107,8 @@ class Message:
     sender_name: str | None = None
     keep: str | None = None
     of: str | None = None
+    #: A host has hidden it from everybody but hosts.
+    hidden: bool = field(default=False, compare=False)
     #: What :meth:`encode` gives, if it was made before.
     encoded: bytes | None = field(default=None, compare=False, repr=False)
 
@@ -111,6 +116,12 @@ class Message:
     def entry(self) -> Entry | None:
         """The entry of the room's state that it is, or was; None: it has no key."""
         return _entry(self)
+
+    def veiled(self) -> Message:
+        """The message as others than hosts see it: itself, or if it is hidden, its place."""
+        if not self.hidden:
+            return self
+        return Message(self.id, self.stream, self.seq, "", self.sent_at, HIDDEN, None)
 
     def encode(self) -> bytes:
         """The message's JSON as compact UTF-8. It begins with its :func:`opening`.

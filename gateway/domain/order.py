@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from typing import Final
 
+from broker.protocol.numerals import natural
 from broker.topology import Audience
 
 #: The room's settings: ``{"chat": bool, "slow": seconds, "approve": false}``, to everyone.
 SETTINGS: Final = "settings"
 #: A muted participant, to hosts: ``muted:<user>``; or ``muted`` with ``of``, for any name.
 MUTED: Final = "muted"
+#: A hidden message, to everyone: ``hidden:<seq>``.
+HIDES: Final = "hidden"
 #: Seconds between two messages at most.
 SLOWEST: Final = 3600
+
+
+def hidden_seq(key: str) -> int | None:
+    """The seq of the public message that an entry with this key hides. None: it hides none."""
+    kind, _, seq = key.partition(":")
+    return natural(seq) or None if kind == HIDES else None
 
 
 def is_order(audience: Audience, key: str) -> bool:

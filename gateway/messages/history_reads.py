@@ -12,7 +12,8 @@ from gateway.auth.permissions import READ, Action, Permissions
 from gateway.budget.budgets import Budgets
 from gateway.budget.rank import Rank, rank_of
 from gateway.budget.table import READ_BYTES, READS
-from gateway.domain.identity import Identity
+from gateway.domain.identity import ADMIN, Identity
+from gateway.domain.room import MemberRole
 from gateway.errors import Refused
 from gateway.limits import LiveLimits
 from gateway.messages.turns import Turns
@@ -34,6 +35,7 @@ class ReadableHistory(Protocol):
         limit: int,
         sender: str | None,
         types: Collection[str] | None,
+        veiled: bool,
     ) -> JsonPage: ...
 
 
@@ -91,11 +93,16 @@ class HistoryReads:
         """
         limits = self._limits.now
         limit = min(limit or limits.page_size, limits.page_size)
-        sender, rank = await self._only_from(who, stream)
+        sender, rank, veiled = await self._only_from(who, stream)
         self._bytes.check(who.user, rank=rank)
         async with self._turns.turn(who.user, rank):
             page = await self._history.read_json(
-                stream, after=after, limit=limit, sender=sender, types=types
+                stream,
+                after=after,
+                limit=limit,
+                sender=sender,
+                types=types,
+                veiled=veiled,
             )
             # Only now it is known.
             self._bytes.spend(who.user, cost=sum(map(len, page.messages)))
@@ -103,8 +110,9 @@ class HistoryReads:
         more = page.last is not None and page.last < page.head and full
         return Excerpt(page, page.last if more else None, complete=after + 1 >= page.first)
 
-    async def _only_from(self, who: Identity, stream: Stream) -> tuple[str | None, Rank]:
-        """The sender whose messages ``who`` may read (None: everybody's), and the reader's rank.
+    async def _only_from(self, who: Identity, stream: Stream) -> tuple[str | None, Rank, bool]:
+        """The sender whose messages ``who`` may read (None: everybody's), the reader's rank, and
+        whether they see only the places of hidden messages.
 
         Participants see the private messages that they have sent. Raises :class:`Refused`.
         """
@@ -112,5 +120,6 @@ class HistoryReads:
             role = await self._permissions.require(who, READ[stream.audience], stream.room)
         except Refused:
             role = await self._permissions.require(who, Action.SEE_ROOM, stream.room)
-            return who.user, rank_of(who, role)
-        return None, rank_of(who, role)
+            return who.user, rank_of(who, role), True
+        veiled = role is MemberRole.PARTICIPANT and not who.has(ADMIN)
+        return None, rank_of(who, role), veiled

@@ -8,7 +8,7 @@ from typing import Any
 
 from broker.topology import Audience
 from gateway.domain.message import Draft
-from gateway.domain.order import MUTED, SETTINGS, SLOWEST, muted_user
+from gateway.domain.order import HIDES, MUTED, SETTINGS, SLOWEST, hidden_seq, muted_user
 from gateway.errors import BadBody
 
 
@@ -18,8 +18,15 @@ def check(draft: Draft) -> None:
     key, body = draft.keep, draft.body
     if key is None:
         return
-    if key == SETTINGS and draft.stream.audience is Audience.PUBLIC and draft.of is None:
+    is_public = draft.stream.audience is Audience.PUBLIC
+    if key == SETTINGS and is_public and draft.of is None:
         _check_settings(body)
+    elif key.partition(":")[0] == HIDES and is_public and draft.of is None:
+        seq = hidden_seq(key)
+        if seq is None:
+            raise BadBody("keep: hidden:<seq> names the seq of a public message")
+        if body is not None and body != {"seq": seq}:
+            raise BadBody(f'body: must be {{"seq":{seq}}}, or null to show it again')
     elif draft.stream.audience is Audience.PRIVATE and (
         key == MUTED or key.startswith(f"{MUTED}:")
     ):

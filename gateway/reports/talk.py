@@ -10,7 +10,7 @@ from gateway.reports.bodies import field as of_body
 from gateway.reports.bodies import line, shown, text_of
 from gateway.reports.cells import Row, Word
 
-COLUMNS: Final = ("audience", "seq", "said at", "user", "name", "role", "type", "text")
+COLUMNS: Final = ("audience", "seq", "said at", "user", "name", "role", "type", "text", "note")
 TALK: Final = ("said at", "who", "text")
 
 #: The types of what was said to everyone.
@@ -29,6 +29,7 @@ def rows(messages: Iterable[Message]) -> list[Row]:
             None if message.role is None else Word(message.role),
             message.type,
             shown(message.body),
+            Word("hidden") if message.hidden else None,
         )
         for message in messages
     ]
@@ -39,7 +40,7 @@ def said(messages: Iterable[Message]) -> list[Row]:
     return [
         (message.sent_at, _who(message), text)
         for message in messages
-        if (text := _words(message)) is not None
+        if not message.hidden and (text := _words(message)) is not None
     ]
 
 

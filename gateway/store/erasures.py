@@ -29,6 +29,7 @@ from sqlalchemy import (
 
 from gateway.domain.erasure import DELETED, LONGEST_REASON, Erasure
 from gateway.errors import Invalid, UnknownRoom
+from gateway.store import revisions
 from gateway.store import rooms as rooms_module
 from gateway.store.records import QueueDue
 from gateway.store.tables import (
@@ -45,19 +46,11 @@ from gateway.store.tables import (
 )
 from gateway.store.values import USER_LENGTH, is_room, is_text, text
 
-#: The counter's name.
-COUNTER: Final = "erasures"
 #: Messages, or stays, that one transaction deletes.
 ROWS: Final = 100
 #: Entries of the record that are shown.
 SHOWN: Final = 1_000
 
-_NEXT: Final = (
-    update(counters)
-    .where(counters.c.name == COUNTER)
-    .values(value=counters.c.value + 1)
-    .returning(counters.c.value)
-)
 #: What stays of a room: its numbers, so that nobody gets them again.
 _KEPT_OF_A_ROOM: Final = frozenset({rooms.name, streams.name, erasures.name})
 
@@ -86,7 +79,7 @@ def order(
         "ordered_by": text(by, "by", USER_LENGTH),
         "reason": reason,
         "ordered_at": at,
-        "revision": connection.execute(_NEXT).scalar_one(),
+        "revision": revisions.advance(connection),
     }
     row = connection.execute(insert(erasures).values(values).returning(*erasures.c)).one()
     return _erasure(row)
@@ -106,7 +99,7 @@ def listing(connection: Connection) -> list[Erasure]:
 
 def since(connection: Connection, revision: int) -> tuple[int, list[Erasure]]:
     """The last revision, and the entries that have changed after ``revision`` or are not done."""
-    newest = select(counters.c.value).where(counters.c.name == COUNTER)
+    newest = select(counters.c.value).where(counters.c.name == revisions.COUNTER)
     changed = or_(erasures.c.revision > revision, erasures.c.done_at.is_(None))
     rows = connection.execute(select(erasures).where(changed).order_by(erasures.c.id).limit(SHOWN))
     found = [_erasure(row) for row in rows]
@@ -148,6 +141,7 @@ def of_user(connection: Connection, id: int, room: int, user: str) -> int:
             .where(messages.c.id.in_([row.id for row in found]))
             .values(
                 **{"sender": "", "sender_name": None, "role": None, "keep": None, "of": None},
+                hidden=False,
                 **{"type": DELETED, "body": "null"},
             )
         )
@@ -191,7 +185,7 @@ def of_room(connection: Connection, id: int, room: int) -> int:
 def done(connection: Connection, id: int, at: datetime, *, rooms_: int) -> None:
     """Note that everything is deleted, in so many rooms."""
     this = and_(erasures.c.id == id, erasures.c.done_at.is_(None))
-    values = {"done_at": at, "rooms": rooms_, "revision": connection.execute(_NEXT).scalar_one()}
+    values = {"done_at": at, "rooms": rooms_, "revision": revisions.advance(connection)}
     connection.execute(update(erasures).where(this).values(values))
 
 
@@ -286,7 +280,7 @@ def _count(connection: Connection, id: int, *, messages: int = 0, stays: int = 0
     values = {
         "messages": erasures.c.messages + messages,
         "stays": erasures.c.stays + stays,
-        "revision": connection.execute(_NEXT).scalar_one(),
+        "revision": revisions.advance(connection),
     }
     connection.execute(update(erasures).where(erasures.c.id == id).values(values))
 

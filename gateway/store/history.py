@@ -6,7 +6,7 @@ Locks are taken in the same order everywhere: rooms in ascending order, then the
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from uuid import UUID
@@ -157,6 +157,7 @@ def _prepare(draft: Draft) -> dict[str, Any] | GatewayError:
             "sender_name": draft.sender_name,
             "keep": None if draft.keep is None else key(draft.keep),
             "of": None if draft.of is None else text(draft.of, "of", USER_LENGTH),
+            "hidden": False,
         }
     except Invalid as error:
         return error
@@ -271,7 +272,7 @@ def read(
 def page(found: Found) -> Page:
     """The rows as messages, with their JSON: making it is not left to the event loop."""
     return Page(
-        [replace(message(row), encoded=encoded(row)) for row in found.portion.rows],
+        [replace(stored_message(row), encoded=encoded(row)) for row in found.portion.rows],
         head=found.head,
         first=found.first,
         cut=found.portion.cut,
@@ -281,7 +282,7 @@ def page(found: Found) -> Page:
 def parsed(found: Found) -> Page:
     """The rows as messages, for whoever needs their bodies and not their JSON."""
     return Page(
-        [message(row) for row in found.portion.rows],
+        [stored_message(row) for row in found.portion.rows],
         head=found.head,
         first=found.first,
         cut=found.portion.cut,
@@ -291,8 +292,17 @@ def parsed(found: Found) -> Page:
 
 def json_page(found: Found) -> JsonPage:
     """The rows as encoded messages, mostly without parsing a body."""
+    return _json_page(found, encoded)
+
+
+def veiled_json_page(found: Found) -> JsonPage:
+    """As :func:`json_page`, as others than hosts see it."""
+    return _json_page(found, _veiled)
+
+
+def _json_page(found: Found, encode: Callable[[Row[Any]], bytes]) -> JsonPage:
     return JsonPage(
-        [encoded(row) for row in found.portion.rows],
+        [encode(row) for row in found.portion.rows],
         last=found.portion.rows[-1].seq if found.portion.rows else None,
         head=found.head,
         first=found.first,
@@ -356,6 +366,16 @@ def heads(connection: Connection, wanted: Sequence[Stream]) -> dict[Stream, int]
 def message(row: Row[Any]) -> Message:
     """The message in a row."""
     return _message(row, json.loads(row.body))
+
+
+def _veiled(row: Row[Any]) -> bytes:
+    return stored_message(row).veiled().encode() if row.hidden else encoded(row)
+
+
+def stored_message(row: Row[Any]) -> Message:
+    """The message in a row of ``messages``, which knows whether it is hidden."""
+    found = message(row)
+    return replace(found, hidden=True) if row.hidden else found
 
 
 def encoded(row: Row[Any]) -> bytes:

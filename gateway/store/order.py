@@ -16,10 +16,12 @@ from sqlalchemy import Connection, and_, bindparam, select, update
 from broker.topology import Audience, Stream
 from gateway.domain.kept import Entry
 from gateway.domain.message import Draft
-from gateway.domain.order import MUTED, SETTINGS, muted_user
+from gateway.domain.order import MUTED, SETTINGS, hidden_seq, muted_user
 from gateway.domain.room import MemberRole
+from gateway.store import revisions
 from gateway.store.pace import Pace
 from gateway.store.tables import kept, members, messages, rooms
+from gateway.store.values import MAX_NUMBER
 
 _LAST: Final = (
     select(messages.c.sent_at)
@@ -52,7 +54,8 @@ def pace_of(connection: Connection, drafts: Iterable[Draft]) -> Pace:
 
 def carry_out(connection: Connection, written: Sequence[tuple[Entry, Mapping[str, Any]]]) -> None:
     """Carry out what hosts have ordered by these rows of ``messages``, in their order."""
-    changed = set()
+    changed: set[int] = set()
+    hides = False
     for entry, row in written:
         if row["role"] != MemberRole.HOST:
             continue
@@ -63,9 +66,17 @@ def carry_out(connection: Connection, written: Sequence[tuple[Entry, Mapping[str
             this = and_(members.c.room == room, members.c.user_id == user)
             mutes = row["body"] != "null"
             connection.execute(update(members).where(this).values(muted=mutes))
+        elif (
+            audience is Audience.PUBLIC and entry.author is None and (seq := hidden_seq(entry.key))
+        ):
+            hides |= _hide(connection, room, seq, hidden=row["body"] != "null")
+            continue
         else:
             continue
         changed.add(room)
+    if hides:
+        # Every gateway forgets what it has in memory.
+        revisions.advance(connection)
     for room in sorted(changed):
         # All gateways look at the room again.
         more = rooms.c.revision + 1
@@ -83,6 +94,17 @@ def muted_in(connection: Connection, room: int) -> frozenset[str]:
     )
     found = (muted_user(key, author or None) for author, key in connection.execute(query))
     return frozenset(user for user in found if user is not None)
+
+
+def _hide(connection: Connection, room: int, seq: int, *, hidden: bool) -> bool:
+    """Hide a public message, or show it again. False: there is none, or it is so already."""
+    this = and_(
+        messages.c.room == room,
+        messages.c.audience == Audience.PUBLIC,
+        messages.c.seq == min(seq, MAX_NUMBER),
+        messages.c.hidden != hidden,
+    )
+    return connection.execute(update(messages).where(this).values(hidden=hidden)).rowcount == 1
 
 
 def _set(connection: Connection, room: int, settings: Any) -> None:

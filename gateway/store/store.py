@@ -402,12 +402,15 @@ class Store:
         limit: int,
         sender: str | None = None,
         types: Collection[str] | None = None,
+        veiled: bool = False,
     ) -> JsonPage:
-        """As :meth:`read`, with the JSON of each message, which is made off the event loop."""
+        """As :meth:`read`, with the JSON of each message, which is made off the event loop.
+        ``veiled``: as others than hosts see them."""
         query = partial(
             history.read, stream=stream, after=after, limit=limit, sender=sender, types=types
         )
-        return await self._database.scan(query, history.json_page)
+        make = history.veiled_json_page if veiled else history.json_page
+        return await self._database.scan(query, make)
 
     async def read_into(
         self,

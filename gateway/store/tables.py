@@ -186,6 +186,8 @@ messages: Final = Table(
     Column("role", String(11)),
     # What was shown beside the sender's name at that time.
     Column("sender_name", String(USER_LENGTH)),
+    # A host has hidden it: what the entry "hidden:<seq>" of the kept state says.
+    Column("hidden", Boolean, nullable=False, server_default=false()),
     # The key under which it was kept, and the user whose entry it is, if it says so.
     Column("keep", String(KEY_LENGTH)),
     Column("of", String(USER_LENGTH)),

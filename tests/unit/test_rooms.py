@@ -143,6 +143,7 @@ class FakeBackends:
         limit: int,
         sender: str | None,
         types: Collection[str] | None,
+        veiled: bool,
     ) -> JsonPage:
         self.done.append(f"read {sender or 'everybody'}")
         return JsonPage([], None, 0, 1)

@@ -354,6 +354,7 @@ class Executor:
                 self._count(request)
                 self._attend(request.key, right)
                 subscriber = Subscriber(self._client, request.key)
+                subscriber.sees_hidden = right.role is not MemberRole.PARTICIPANT
                 self._joined[request.key] = partial(self._routes.hub.leave, stream, subscriber)
                 seq = await self._routes.hub.join(
                     stream, subscriber, resume_after=resume_after, state=state

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -43,6 +43,8 @@ class Delivery:
     instant: bool
     opcode: int
     tail: bytes
+    #: What others than hosts get in the place of a hidden message; None: the same.
+    veiled: Delivery | None = None
 
     def frame(self, head: bytes) -> bytes:
         """The WebSocket frame for the subscription whose :func:`head` this is."""
@@ -134,7 +136,10 @@ def sent_at(delivery: Delivery) -> float | None:
 def from_history(message: Message, destination: str) -> Delivery:
     """The delivery of a stored message, with the headers that it has when a feed brings it."""
     headers = _of_stored(message, destination)
-    return _delivery(message.seq, headers, message.encode(), instant=False)
+    made = _delivery(message.seq, headers, message.encode(), instant=False)
+    if not message.hidden:
+        return made
+    return replace(made, veiled=from_history(message.veiled(), destination))
 
 
 def from_state(message: Message, destination: str) -> Delivery:

@@ -44,12 +44,20 @@ class Subscriber:
     """One subscription of one client. ``form``: how it gets messages; a text is the id that a STOMP
     client chose."""
 
-    __slots__ = ("active", "client", "form")
+    __slots__ = ("active", "client", "form", "sees_hidden")
 
     def __init__(self, client: Client, form: str | Form) -> None:
         self.client = client
         self.form = head(form) if isinstance(form, str) else form
         self.active = True
+        #: Whether it gets hidden messages of the past, as hosts do.
+        self.sees_hidden = False
+
+    def send_past(self, deliveries: list[Delivery]) -> None:
+        """Send what was said before, as the subscriber may see it."""
+        if not self.sees_hidden:
+            deliveries = [each.veiled or each for each in deliveries]
+        self.send(Batch(deliveries))
 
     def send(self, batch: Batch) -> None:
         self.client.writer.write(batch.whole(self.form), frames=len(batch))

@@ -202,3 +202,22 @@ def test_a_closed_room_has_no_queue(
     error, code = hana.error()
     assert (error.headers["message"], code) == ("room_closed", 4003)
     assert name not in queues(cluster_of_session)
+
+
+def test_a_room_that_opens_again_has_its_queue_with_what_was_not_acknowledged(
+    gateway: GatewayProcess, connect: Connect, room: int, name: str, cluster_of_session: Cluster
+) -> None:
+    gateway.post(room, "paul", "before")
+    assert gateway.call("DELETE", f"/api/rooms/{room}", user="hana")[0] == 204
+    assert name not in queues(cluster_of_session)
+    status, opened = gateway.call("POST", f"/api/rooms/{room}/open", user="hana")
+    assert (status, opened["closed_at"]) == (200, None)
+    assert name in queues(cluster_of_session)
+    assert gateway.post(room, "paul", "after")[0] == 201
+    hana = connect("hana")
+    hana.subscribe(f"/queue/{name}", ack="client-individual")
+    heard = [hana.message() for _ in range(2)]
+    assert [(each.json["body"], each.headers["redelivered"]) for each in heard] == [
+        ("before", "true"),
+        ("after", "false"),
+    ]

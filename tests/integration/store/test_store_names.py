@@ -49,6 +49,7 @@ LATER = (
     "ALTER TABLE streams DROP COLUMN forgotten",
     "DROP TABLE erasures",
     "ALTER TABLE rooms DROP COLUMN chat_off",
+    "ALTER TABLE messages DROP COLUMN hidden",
     "ALTER TABLE rooms DROP COLUMN slow",
     "ALTER TABLE members DROP COLUMN muted",
     "DELETE FROM counters WHERE name = 'erasures'",

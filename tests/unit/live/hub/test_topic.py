@@ -4,7 +4,7 @@ do."""
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -433,6 +433,60 @@ def test_resuming_before_what_is_kept_is_refused_and_says_from_where_it_can(afte
             with pytest.raises(NotKept, match="from seq 10 on"):
                 await joined(live, after)
             assert (await joined(live, 9)).seqs == list(range(10, 21))
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("sees_hidden", [False, True])
+def test_who_resumes_gets_hidden_messages_only_as_a_host(sees_hidden: bool) -> None:
+    async def scenario() -> None:
+        history = FakeHistory()
+        history.store(PAGE, "rude")
+        history.stored[1] = replace(history.stored[1], hidden=True)
+        async with topic(history) as live:
+            client, each = subscriber()
+            each.sees_hidden = sees_hidden
+            await live.join(each, 0)
+            # No number is missing.
+            assert client.seqs == list(range(1, PAGE + 1))
+            said = b"".join(client.bodies)
+            assert said.count(b'"body":"rude"') == PAGE - (not sees_hidden)
+            assert said.count(b'"type":"hidden","body":null') == (not sees_hidden)
+
+    run(scenario())
+
+
+def test_a_late_message_that_is_hidden_already_is_shown_to_nobody() -> None:
+    async def scenario() -> None:
+        history = FakeHistory()
+        async with topic(history) as live:
+            client, each = subscriber()
+            each.sees_hidden = True
+            await live.join(each, None)
+            history.store(1, "rude")
+            history.stored[0] = replace(history.stored[0], hidden=True)
+            live.grown(1)
+            await asyncio.sleep(1)
+            assert client.seqs == [1]
+            assert b"rude" not in b"".join(client.bodies)
+
+    run(scenario())
+
+
+def test_what_is_forgotten_comes_from_the_history_again() -> None:
+    async def scenario() -> None:
+        history = FakeHistory()
+        async with topic(history) as live:
+            await joined(live)
+            for each in history.store(3, "rude"):
+                live.message(0, published(each))
+            await settle()
+            history.stored[1] = replace(history.stored[1], hidden=True)
+            live.forget()
+            live._shared.pages.forget()
+            client = await joined(live, 0)
+            assert client.seqs == [1, 2, 3]
+            assert b"".join(client.bodies).count(b"rude") == 2
 
     run(scenario())
 

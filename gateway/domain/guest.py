@@ -9,6 +9,7 @@ beside that name and identifies nobody.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Final
 
 from precis_i18n import get_profile
@@ -23,6 +24,8 @@ LONGEST_NICKNAME: Final = 30
 #: No vowels, so that no name spells anything.
 _LETTERS: Final = "bcdfghjkmpqrstvwxz23456789"
 _LENGTH: Final = 10
+#: Names whose form is remembered: everybody who enters is compared with all who are in.
+_REMEMBERED: Final = 8_192
 #: RFC 8266: what is shown, and what is compared.
 _NICKNAME: Final = get_profile("NicknameCasePreserved")
 _COMPARED: Final = get_profile("NicknameCaseMapped:CaseFold")
@@ -79,6 +82,7 @@ def nickname(value: object) -> str:
     return str(name)
 
 
+@lru_cache(_REMEMBERED)
 def compared(name: str) -> str:
     """The form by which two names that people read are the same one (RFC 8266, section 2.4)."""
     try:

@@ -147,7 +147,12 @@ def enter_as_guest(
         raise GuestsRefused("a host has to let you in")
     _check_one_more(connection, room, one_more)
     called = select(members.c.user_id, members.c.name).where(members.c.room == room)
-    taken = [each for row in connection.execute(called) for each in row if each]
+    taken = [
+        each
+        for row in connection.execute(called)
+        for each in row
+        if each and not guest.is_guest(each)
+    ]
     name = guest.numbered(nickname, taken)
     rooms.set_member(connection, room, session.user, MemberRole.PARTICIPANT, name)
     sessions.add(connection, session)

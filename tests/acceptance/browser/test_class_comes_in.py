@@ -62,7 +62,7 @@ class Pupil:
         while len(found) < count:
             message = self.client.message().json
             if message["type"] == "message":
-                found.append(message["body"]["text"])
+                found.append(message["body"])
         return found
 
     def leave(self) -> None:

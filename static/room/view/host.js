@@ -5,6 +5,7 @@ import { claps } from "./claps.js";
 import { composer } from "./composer.js";
 import { leftDraft } from "./left-draft.js";
 import { element, iconButton } from "../../shared/element.js";
+import { orderDesk } from "./order-desk.js";
 import { people } from "./people.js";
 import { pollDesk } from "./poll-desk.js";
 import { questionList } from "./questions.js";
@@ -75,6 +76,8 @@ export function hostView(i18n, classroom, drafts) {
   const desk = pollDesk(i18n, classroom, drafts.poll);
   const questions = questionList(i18n, classroom, answer);
   const persons = people(i18n, classroom);
+  const order = orderDesk(i18n, classroom);
+  if (!classroom.isReadOnly) persons.root.append(order.root);
   const panel = (
     /** @type {string} */ name,
     /** @type {string} */ icon,
@@ -121,6 +124,7 @@ export function hostView(i18n, classroom, drafts) {
       desk.update();
       parts.count("questions", questions.update());
       parts.count("people", persons.update());
+      order.update();
     },
   };
 }

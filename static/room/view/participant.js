@@ -7,6 +7,7 @@ import { claps } from "./claps.js";
 import { composer } from "./composer.js";
 import { leftDraft } from "./left-draft.js";
 import { element, icon } from "../../shared/element.js";
+import { Order } from "../order.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
@@ -59,10 +60,22 @@ export function participantView(i18n, classroom, drafts) {
     (isToHosts ? hosts : all).checked = true;
     address(isToHosts);
   };
+  /** What the hosts have ordered, if it is something. */
+  const ordered = element("p", { class: "soft ordered", role: "status" });
+  const obey = () => {
+    const { chat, slow } = order.settings;
+    const words = chat ? (slow > 0 ? i18n.say("order.isSlow", { seconds: slow }) : "") : i18n.say("order.isOff");
+    if (ordered.textContent !== words) ordered.textContent = words;
+    all.disabled = !chat;
+    // A text that was meant for everyone stays in the field, which shows whom it would go to now.
+    if (!chat && !toHosts) choose(true);
+  };
+  const order = new Order(classroom, () => obey());
   const writing = element(
     "div",
     { class: "writing" },
     timeline.newest,
+    ordered,
     element(
       "div",
       { class: "row" },

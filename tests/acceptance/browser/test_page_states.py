@@ -264,6 +264,43 @@ def test_a_host_opens_a_new_room_with_the_same_people(
     assert asked.value.post_data_json == {"title": "Leaves", "members": members}
 
 
+def test_a_host_keeps_order_from_the_page(context: BrowserContext, stand_in: StandIn) -> None:
+    page = context.new_page()
+    stand_in.user, stand_in.role, stand_in.roles = "hana", "host", ("host",)
+    stand_in.present.append(states.member("다은"))
+    states.enter(stand_in, page)
+    page.get_by_text("Order", exact=True).click()
+    page.get_by_label("Participants write to everyone").uncheck()
+    page.get_by_label("Each of them writes").select_option("30")
+    page.get_by_role("button", name="Mute 다은").click()
+    expect(page.get_by_role("button", name="Let 다은 speak")).to_be_visible()
+    kept = {one["keep"]: one for one in (*stand_in.public, *stand_in.private)}
+    assert kept["settings"]["body"] == {"chat": False, "slow": 30}
+    assert (kept["muted"]["of"], kept["muted"]["audience"]) == ("다은", "private")
+    # After a reload it stands as it was ordered, and can be taken back.
+    page.reload()
+    page.get_by_text("Order", exact=True).click()
+    expect(page.get_by_label("Participants write to everyone")).not_to_be_checked()
+    expect(page.get_by_label("Each of them writes")).to_have_value("30")
+    page.get_by_role("button", name="Let 다은 speak").click()
+    expect(page.get_by_text("Nobody is muted.")).to_be_visible()
+    assert stand_in.private[-1]["body"] is None
+
+
+def test_a_participant_sees_at_once_what_is_ordered(page: Page, stand_in: StandIn) -> None:
+    page.locator(".composer textarea").fill("half a sent")
+    stand_in.say("hana", {"chat": False}, type="settings", keep="settings")
+    expect(page.get_by_text("Only hosts write to everyone now.")).to_be_visible()
+    expect(page.get_by_role("radio", name="Everyone")).to_be_disabled()
+    expect(page.get_by_role("radio", name="Host only")).to_be_checked()
+    assert _field(page) == "half a sent"
+    stand_in.say("hana", {"chat": True, "slow": 30}, type="settings", keep="settings")
+    expect(page.get_by_text("You can write to everyone once in 30 s")).to_be_visible()
+    expect(page.get_by_role("radio", name="Everyone")).to_be_enabled()
+    stand_in.say("hana", None, type="settings", keep="settings")
+    expect(page.locator(".ordered")).to_be_empty()
+
+
 def test_somebody_whose_connection_was_ended_reads_why_and_can_try_again(
     context: BrowserContext, stand_in: StandIn
 ) -> None:

@@ -162,7 +162,7 @@ def _pages(static: Path, *, built: bool) -> Finding:
 
 
 def _frames(config: Config) -> Finding:
-    """What the configuration says of frames, as far as one can see that it does not work."""
+    """A check of the keys about frames: combinations that cannot work are named."""
     what, server = "pages in frames of others", config.server
     around, cookies = server.frame_ancestors, server.cookies
     if not around and cookies == "cross-site":

@@ -26,7 +26,7 @@ OWNERS = {
     "broker/timing/tasks.py": "here they are owned",
     "gateway/auth/memberships.py": "all who asked for the roster",
     "gateway/http/streams.py": "Tornado, which asked for the head",
-    "gateway/live/hub/pages.py": "all who asked for the page",
+    "gateway/live/hub/shared_reads.py": "all who asked for what it reads",
     "gateway/live/transport.py": "the transport",
     "gateway/store/watched.py": "all who asked whether the database is there",
 }

@@ -34,7 +34,7 @@ _RESUMING: Final = 8
 
 
 class StreamReader(HistoryReader, StateReader, Protocol):
-    """What is stored of a stream: its messages and its kept state."""
+    """The reader of what is stored of a stream: its messages and its kept state."""
 
 
 class Hub:

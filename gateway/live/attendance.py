@@ -62,7 +62,7 @@ class Attendance:
         return list(self._rooms.get(room, ()))
 
     def name_of(self, room: int, user: str) -> str | None:
-        """What is shown beside the name of a member who follows the room here, by the member's own
+        """The name to show beside that of a member who follows the room here, by the member's own
         login or token."""
         return self._names.get((room, user))
 

@@ -221,3 +221,12 @@ def test_a_room_is_recognised_by_its_identity(room: int, user: str) -> None:
 def test_strangers_are_not_told_whether_a_room_is_another_one() -> None:
     for room in (OPEN, UNKNOWN):
         asyncio.run(PERMISSIONS.recognise(identity("mallory"), room, "another"))
+
+
+def test_a_guest_is_in_the_room_of_the_name_alone_whatever_the_tables_say() -> None:
+    permissions = Permissions(None, AccessRules([]))  # type: ignore[arg-type]
+    listed = Membership(is_open=True, role=MemberRole.PARTICIPANT)
+    guest = Identity("guest~7~bcdfghjkmp", frozenset(), 2e9)
+    assert permissions.check(guest, Action.SEE_ROOM, 7, listed) is MemberRole.PARTICIPANT
+    with pytest.raises(Refused, match="guest of another room"):
+        permissions.check(guest, Action.SEE_ROOM, 8, listed)

@@ -23,7 +23,7 @@ export function rosterItems(i18n, entries) {
 
 /** A choice of a file whose text goes into a field. @param {I18n} i18n @param {HTMLTextAreaElement} into */
 export function rosterFile(i18n, into) {
-  const input = element("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv,text/plain" });
+  const input = element("input", { type: "file", dir: "auto", accept: ".csv,.tsv,.txt,text/csv,text/plain" });
   input.addEventListener("change", async () => {
     const [file] = input.files ?? [];
     if (!file || file.size > LARGEST) return;

@@ -14,7 +14,7 @@ from gateway.errors import Invalid, KeyRefused
 
 @dataclass(frozen=True, slots=True)
 class Keeping:
-    """How a message is kept: under the key ``keep``, as the entry ``of`` a user, and stored
+    """The wish to keep a message: under the key ``keep``, as the entry ``of`` a user, stored
     ``only_while`` something stands under another key. None: it does not say."""
 
     keep: str | None = None

@@ -70,8 +70,8 @@ _OF_MESSAGE: Final = tuple(each.name for each in kept.c if each is not kept.c.au
 
 
 def find(connection: Connection, drafts: Sequence[Draft], bound: KeyBound) -> Keys:
-    """The rows of the state for the entries that the drafts write or depend on. Without any, nothing is
-    read."""
+    """The rows of the state for the entries that the drafts write or depend on. Without any,
+    nothing is read."""
     drafts = [draft for draft in drafts if draft.keep or draft.only_while]
     if not drafts:
         return Keys(bound=bound)

@@ -33,6 +33,7 @@ def condition_of(draft: Draft) -> Entry | None:
 
 
 def owner_of(entry: Entry) -> Owner:
+    """The owner whose number of entries is bounded: an author in a stream, or the room itself."""
     return entry.stream, entry.author
 
 

@@ -8,6 +8,7 @@ https://kafka.apache.org/documentation/#compaction
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ from broker.topology import Audience, Stream
 from gateway.domain.kept import Entry
 from gateway.domain.message import Draft
 from gateway.errors import UnknownRoom
-from gateway.store.keys import KeyBound, Keys, Owner, condition_of, owner_of
+from gateway.store.keys import UNTIL, KeyBound, Keys, Owner, condition_of, end_of, owner_of
 from gateway.store.portions import READ_BYTES, of_stream
 from gateway.store.prepared import Prepared, PreparedRows
 from gateway.store.tables import CLEARED, STANDS, kept, streams
@@ -53,8 +54,13 @@ PORTION: Final = 500
 
 _OWNER: Final = (kept.c.room, kept.c.audience, kept.c.author)
 _ENTRY: Final = (*_OWNER, kept.c.keep)
+#: The body of an entry on which others may depend.
+_OF_ROOM: Final = f"CASE WHEN author = '{ROOM}' THEN body END"
 _FOUND: Final = PreparedRows(
-    _ENTRY, lambda condition: select(*_ENTRY, literal_column(STANDS)).where(condition)
+    _ENTRY,
+    lambda condition: select(*_ENTRY, literal_column(STANDS), literal_column(_OF_ROOM)).where(
+        condition
+    ),
 )
 # Written exactly as in the index, so that it applies.
 _COUNTED: Final = PreparedRows(
@@ -80,6 +86,11 @@ def find(connection: Connection, drafts: Sequence[Draft], bound: KeyBound) -> Ke
     )
     rows = _FOUND.rows(connection, [_row_of(each) for each in named])
     stands = {_entry(row): bool(row[4]) for row in rows}
+    ends = {
+        _entry(row): end
+        for row in rows
+        if row[5] is not None and UNTIL in row[5] and (end := end_of(json.loads(row[5])))
+    }
     new = dict.fromkeys(
         owner_of(entry)
         for draft in drafts
@@ -89,7 +100,7 @@ def find(connection: Connection, drafts: Sequence[Draft], bound: KeyBound) -> Ke
     owners = [_row_of(Entry(*owner, ""))[:3] for owner in new]
     for room, audience, author, count in _COUNTED.rows(connection, owners):
         counts[Stream(Audience(audience), room), author or None] = count
-    return Keys(stands, counts, bound)
+    return Keys(stands, ends, counts, bound)
 
 
 def write(

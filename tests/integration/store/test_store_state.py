@@ -204,6 +204,35 @@ async def test_bounds_count_what_stands(store: Store) -> None:
 
 
 @pytest.mark.gen_test
+async def test_a_condition_ends_with_the_time_in_its_body(store: Store) -> None:
+    stream = await new_stream(store)
+    private = Stream(Audience.PRIVATE, stream.room)
+
+    async def vote(seconds: int) -> bool:
+        at = NOON + timedelta(seconds=seconds)
+        cast = kept(private, "vote:1", seconds, host=False, only_while="voting:1")
+        [answer] = await store.append([replace(cast, sent_at=at)])
+        assert isinstance(answer, Appended | NotOpen)
+        return isinstance(answer, Appended)
+
+    def until(seconds: int) -> dict[str, Any]:
+        return {"until": (NOON + timedelta(seconds=seconds)).isoformat(), "hidden": False}
+
+    await store.append([kept(stream, "voting:1", until(10))])
+    assert [await vote(10), await vote(11)] == [True, False]
+    # A host gives more time although it is over.
+    [longer] = await store.append([kept(stream, "voting:1", until(30), only_while="voting:1")])
+    assert isinstance(longer, Appended)
+    assert [await vote(11), await vote(31)] == [True, False]
+    await store.append([kept(stream, "voting:1", {"until": None})])
+    assert await vote(31)
+    # A participant's own entry of that name ends nothing.
+    await store.append([kept(stream, "voting:1", until(1), host=False)])
+    assert await vote(32)
+    assert [m.body for m in await whole(store, private)] == [32]
+
+
+@pytest.mark.gen_test
 async def test_what_cannot_be_stored_fails_alone(store: Store) -> None:
     stream = await new_stream(store)
     closed = await new_stream(store)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,10 +60,53 @@ def test_what_has_no_row_or_is_cleared_does_not_stand() -> None:
     assert Keys({OPEN: True}).refusal(draft(only_while="open")) is None
 
 
+@pytest.mark.parametrize(
+    ("until", "is_open"),
+    [
+        ("2026-05-04T12:00:00Z", True),
+        ("2026-05-04T14:00:00.000+02:00", True),
+        ("2026-05-04T11:59:59.999Z", False),
+        ("2026-05-04T13:59:59+02:00", False),
+        ("0001-01-01T00:00:00+14:00", False),
+        # What is no moment ends nothing.
+        ("2026-05-03", True),
+        ("2026-05-03T00:00:00", True),
+        ("soon", True),
+        (5, True),
+        ({"until": "2020-01-01T00:00:00Z"}, True),
+        (None, True),
+    ],
+)
+def test_a_condition_ends_with_the_time_in_its_body(until: Any, is_open: bool) -> None:
+    keys = Keys()
+    keys.take(draft("open", {"until": until}, host=True))
+    refused = keys.refusal(draft("vote", stream=PRIVATE, only_while="open"))
+    assert refused is None if is_open else isinstance(refused, NotOpen)
+
+
+def test_more_time_can_be_given_when_it_is_over_but_not_to_what_was_ended() -> None:
+    over, longer = ({"until": f"2026-05-04T{at}:00Z"} for at in ("11:00", "12:30"))
+    late = draft("vote", stream=PRIVATE, only_while="open")
+    extended = draft("open", longer, host=True, only_while="open")
+    keys = Keys()
+    keys.take(draft("open", over, host=True))
+    assert isinstance(keys.refusal(late), NotOpen)
+    assert keys.refusal(extended) is None
+    # Somebody's own entry of this name is another one.
+    assert isinstance(keys.refusal(draft("open", longer, only_while="open")), NotOpen)
+    keys.take(extended)
+    assert keys.refusal(late) is None
+    keys.take(draft("open", None, host=True))
+    assert isinstance(keys.refusal(extended), NotOpen)
+    keys.take(draft("open", over, host=True))
+    keys.take(draft("open", "no time", host=True))
+    assert keys.refusal(late) is None
+
+
 def test_bounds_are_asked_only_for_what_would_stand_anew() -> None:
     mine = Entry(PUBLIC, "paul", "a")
     full = Counter({(PUBLIC, "paul"): 1, (PUBLIC, None): 2})
-    keys = Keys({mine: True}, full, at_most(2, 1))
+    keys = Keys({mine: True}, counts=full, bound=at_most(2, 1))
     assert keys.refusal(draft("a", 2)) is None
     assert keys.refusal(draft("b", None)) is None
     assert isinstance(keys.refusal(draft("b")), TooManyKeys)

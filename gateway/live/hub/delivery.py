@@ -17,6 +17,7 @@ from broker.protocol.stomp import Frame, escape
 from broker.protocol.websocket import build, data_opcode
 from broker.topology import Stream
 from gateway.domain.message import Message, opening
+from gateway.domain.order import HIDES
 
 #: Headers that RabbitMQ sets about its own subscription; they mean nothing to the client.
 _OF_THE_FEED: Final = frozenset(
@@ -29,6 +30,9 @@ _OF_A_ROOM: Final = frozenset({"seq", "room", "audience", "sender", "state"})
 _BLANKS: Final = re.compile(r"[\s\ufeff]+")
 
 _SENT_AT: Final = b'"sent_at":"'
+#: In the text of a message's JSON, before its body: the key by which a host hides another message.
+_HIDES: Final = f'"keep":"{HIDES}:'.encode()
+_BODY: Final = b',"body":'
 _END_OF_HEADERS: Final = b"\n\n"
 
 
@@ -54,6 +58,12 @@ class Delivery:
     def body(self) -> bytes:
         """The message's body, for a form that is not STOMP's."""
         return self.tail[self.tail.index(_END_OF_HEADERS) + len(_END_OF_HEADERS) : -1]
+
+    @property
+    def hides(self) -> bool:
+        """Whether it is a host's word that hides an earlier message, or shows it again."""
+        # Quotes in what a member chose before the body (names, the type) are escaped.
+        return self.tail.find(_HIDES, 0, self.tail.find(_BODY) + 1) >= 0
 
     @property
     def is_of_member(self) -> bool:

@@ -334,6 +334,9 @@ class Topic:
     def _take(self, sequencer: Sequencer[Delivery], delivery: Delivery) -> None:
         if delivery.seq is not None:
             for given in sequencer.offer(delivery.seq, delivery):
+                if given.hides:
+                    # What came late, or was read before it was hidden, came after forget().
+                    self.forget()
                 self._recent.add(given)
                 # A message that comes late may be hidden already; hosts see it when they read on.
                 self.broadcaster.deliver(given.veiled or given)

@@ -491,6 +491,44 @@ def test_what_is_forgotten_comes_from_the_history_again() -> None:
     run(scenario())
 
 
+def test_a_hidden_message_that_a_feed_brings_late_is_shown_to_nobody_who_resumes() -> None:
+    async def scenario() -> None:
+        history = FakeHistory()
+        async with topic(history) as live:
+            await joined(live)
+            rude, _ = history.store(2, "rude")
+            history.stored[1] = replace(history.stored[1], keep="hidden:1", body={"seq": 1})
+            history.stored[0] = replace(rude, hidden=True)
+            # The database has said so before the broker has brought anything.
+            live.forget()
+            live._shared.pages.forget()
+            live.message(0, published(rude))
+            live.message(0, published(history.stored[1]))
+            await settle()
+            client = await joined(live, 0)
+            assert client.seqs == [1, 2]
+            assert b"rude" not in b"".join(client.bodies)
+
+    run(scenario())
+
+
+def test_a_word_that_only_looks_like_hiding_costs_no_read() -> None:
+    async def scenario() -> None:
+        history = FakeHistory()
+        async with topic(history) as live:
+            await joined(live)
+            for body in ({"keep": "hidden:1"}, ',"body":"keep":"hidden:1'):
+                for each in history.store(1, body):
+                    named = replace(each, type='"keep":"hidden:1"', sender='"keep":"hidden:1')
+                    live.message(0, published(named))
+            await settle()
+            reads = len(history.reads)
+            assert (await joined(live, 0)).seqs == [1, 2]
+            assert len(history.reads) == reads
+
+    run(scenario())
+
+
 def test_hundreds_who_resume_at_once_share_the_reads() -> None:
     async def scenario() -> None:
         history = FakeHistory()

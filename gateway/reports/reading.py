@@ -136,7 +136,6 @@ class Reading:
             after = page[-1].user, page[-1].since
 
     async def _in_turn(self, read: Callable[[], Any]) -> Any:
-        await self.check()
         seconds = self._rate.reserve(self._who.user, within=PATIENCE, cost=1, rank=self._rank)
         await asyncio.sleep(seconds)
         clock = asyncio.get_running_loop().time
@@ -144,6 +143,8 @@ class Reading:
         while True:
             try:
                 async with self._turns.turn(self._who.user, self._rank):
+                    # Only now: waiting may have taken minutes.
+                    await self.check()
                     return await read()
             except (ReadsBusy, TooManyReads):
                 if clock() > until:

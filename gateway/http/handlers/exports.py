@@ -16,7 +16,7 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from gateway.domain.identity import Identity
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, TokenExpired
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
 from gateway.reports import csv_text, html_text
@@ -62,6 +62,8 @@ class _Streamed(ApiHandler):
             async with aclosing(parts):
                 async for part in parts:
                     self.services.revocations.check(who)
+                    if who.expires_at <= self.services.clock():
+                        raise TokenExpired("the token or login has ended: get a new one")
                     if stream is not None:
                         # The end of the user's access cuts off what waits for the client.
                         self.services.answers.answered(stream, who, taken=False)

@@ -6,6 +6,7 @@ import asyncio
 import csv
 import logging
 import re
+import time
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from io import StringIO
@@ -14,6 +15,8 @@ from urllib.parse import unquote
 from uuid import uuid4
 
 import pytest
+from tornado.httpclient import HTTPRequest
+from tornado.simple_httpclient import HTTPStreamClosedError, SimpleAsyncHTTPClient
 
 from broker.topology import Audience, Stream
 from gateway.assembly import Gateway
@@ -23,7 +26,7 @@ from gateway.domain.identity import Identity
 from gateway.domain.message import Draft
 from gateway.domain.room import MemberRole
 from gateway.domain.stay import Stay
-from gateway.errors import StoreUnavailable
+from gateway.errors import Refused, StoreUnavailable
 from gateway.http.listeners import Listener
 from gateway.reports import reading
 from gateway.reports.cells import Style
@@ -31,6 +34,7 @@ from gateway.reports.exports import Kind
 from gateway.reports.words import WORDS
 from gateway.store import Store
 from tests.integration.http.conftest import Call, token
+from tests.integration.http.edge.clients import until
 
 HOST, PARTICIPANT = MemberRole.HOST, MemberRole.PARTICIPANT
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -59,12 +63,12 @@ async def test_everything_that_was_said_is_there_in_words(call: Call, room: str)
     await say(call, room, "bob", {"text": "안녕하세요"})
     await say(call, room, "bob", "=cmd|' /C calc'!A1", audience="private", type="question")
     head, *rows = await table(call, room, "messages.csv", "?language=ko&zone=Asia/Seoul")
-    assert head == "대상 순번 시각 (Asia/Seoul)|사용자|이름|역할|유형|내용".replace(
+    assert head == "대상 순번 시각 (Asia/Seoul)|사용자|이름|역할|유형|내용|비고".replace(
         " 순번 ", "|순번|"
     ).split("|")
     assert [row[:2] + row[3:] for row in rows] == [
-        ["전체", "1", "bob", "", "참가자", "message", "안녕하세요"],
-        ["진행자", "1", "bob", "", "참가자", "question", "'=cmd|' /C calc'!A1"],
+        ["전체", "1", "bob", "", "참가자", "message", "안녕하세요", ""],
+        ["진행자", "1", "bob", "", "참가자", "question", "'=cmd|' /C calc'!A1", ""],
     ]
     said_at = datetime.fromisoformat(rows[0][2])
     here = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=9)
@@ -188,7 +192,7 @@ async def test_a_long_talk_comes_in_pages_and_is_whole(call: Call, room: str, st
         *(("everyone", seq + 1) for seq in range(2 * reading.PAGE)),
         *(("hosts", seq + 1) for seq in range(reading.PAGE + 1)),
     ]
-    assert rows[reading.PAGE][-1] == f"no. {reading.PAGE}"
+    assert rows[reading.PAGE][-2] == f"no. {reading.PAGE}"
 
 
 def style() -> Style:
@@ -224,6 +228,52 @@ async def test_an_export_ends_when_its_reader_is_no_host_any_more(
     with pytest.raises(Exception, match="not a member"):
         await anext(parts)
     assert gateway.budgets.cap(EXPORTS).taken(Scope.ALL) == 0
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_nothing_is_read_for_somebody_who_lost_the_role_while_waiting_for_a_turn(
+    call: Call, room: str, store: Store, gateway: Gateway
+) -> None:
+    await call("PUT", f"{room}/members/carol", user="anna", json={"role": "host"})
+    await fill(store, Audience.PUBLIC, 2)
+    carol = Identity("carol", frozenset(), 2.0**40)
+    turns = gateway.services.history.turns
+    parts = gateway.services.exports.csv(carol, 1, Kind.MESSAGES, style())
+    assert await anext(parts)
+    async with turns.turn("x"), turns.turn("y"):
+        page = asyncio.ensure_future(anext(parts))
+        await until(lambda: turns.in_hand == 3)
+        await call("DELETE", f"{room}/members/carol", user="anna")
+    with pytest.raises(Refused, match="not a member"):
+        await page
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_an_export_ends_with_its_readers_token(
+    room: str,
+    store: Store,
+    public: Listener,
+    settings: Config,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await fill(store, Audience.PUBLIC, reading.PAGE + 1)
+    read, ends = store.read_into, time.time() + 2.0
+
+    async def slow(*args: Any, after: int, **rest: Any) -> Any:
+        if after:
+            await until(lambda: time.time() > ends)
+        return await read(*args, after=after, **rest)
+
+    monkeypatch.setattr(store, "read_into", slow)
+    bearer = {"Authorization": f"Bearer {token(settings, 'anna', lifetime=2.0)}"}
+    request = HTTPRequest(f"{public.url}{room}/export/messages.csv", headers=bearer)
+    told: list[bytes] = []
+    request.streaming_callback = told.append
+    with pytest.raises(HTTPStreamClosedError):
+        await SimpleAsyncHTTPClient(force_instance=True).fetch(request)
+    said = b"".join(told)
+    assert b"no. 0" in said
+    assert f"no. {reading.PAGE}".encode() not in said
 
 
 @pytest.mark.gen_test

@@ -16,7 +16,7 @@ from tornado.iostream import StreamClosedError
 from broker.protocol.numerals import natural
 from broker.topology import Audience, Stream
 from gateway.budget.rank import rank_of
-from gateway.errors import GatewayError, Invalid
+from gateway.errors import GatewayError, Invalid, OriginRefused
 from gateway.http import body, problem
 from gateway.http.api import ApiHandler
 from gateway.http.services import HandlerServices
@@ -26,6 +26,8 @@ from gateway.live.destinations import RoomTopic
 from gateway.live.event_stream import MEDIA_TYPE
 from gateway.observe import logs
 
+#: What ``Sec-Fetch-Site`` says of pages of other origins.
+_ELSEWHERE: Final = frozenset({"cross-site", "same-site"})
 _AFTER: Final = "must be the last seq that you have, or 0, in plain digits"
 
 
@@ -50,8 +52,7 @@ class EventsHandler(ApiHandler):
 
     async def get(self, room: str) -> None:
         stream_number = self.room_number(room)
-        # A page of another origin could not read it, but could keep it open.
-        self.services.origins.check(self.request.headers.get("Origin"))
+        self._check_page()
         admission, routes = self._live.admission, self._live.routes
         address = self.caller.address
         known = self.services.credentials.verified_lately(self.request)
@@ -89,6 +90,17 @@ class EventsHandler(ApiHandler):
             place.give_back()
             return
         admission.registry.serve(follower, address=address, user=identity.user)
+
+    def _check_page(self) -> None:
+        """A page of another origin could not read it, but could keep it open with the visitor's
+        cookie. Raises :class:`OriginRefused`."""
+        origin = self.request.headers.get("Origin")
+        self.services.origins.check(origin)
+        # A page that asks without CORS has no Origin; where it is from, browsers say all the same
+        # (https://www.w3.org/TR/fetch-metadata/).
+        site = self.request.headers.get("Sec-Fetch-Site")
+        if origin is None and site in _ELSEWHERE:
+            raise OriginRefused("a page of another origin may follow a room only by CORS")
 
     def _last_event_id(self) -> int | None:
         """The place of a client that comes back: it counts more than that of the URL, with which an

@@ -308,6 +308,8 @@ async def test_the_private_topic_is_for_hosts(follow: Follow, say: Say) -> None:
         (None, {}, (401, "not_authenticated")),
         ("carla", {}, (403, "access_refused")),
         ("bob", {"headers": {"Origin": "https://evil.example"}}, (403, "origin_refused")),
+        ("bob", {"headers": {"Sec-Fetch-Site": "cross-site"}}, (403, "origin_refused")),
+        ("bob", {"headers": {"Sec-Fetch-Site": "same-site"}}, (403, "origin_refused")),
         ("bob", {"headers": {"Last-Event-ID": "-1"}}, (400, "invalid_request")),
         ("bob", {"query": "?after=x"}, (400, "invalid_request")),
         ("bob", {"query": "?audience=everybody"}, (400, "invalid_request")),
@@ -321,6 +323,23 @@ async def test_whatever_cannot_be_followed_is_refused_with_a_status(
 ) -> None:
     async with follow(user, **asks) as follower:
         assert await refused(follower) == expected
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Site": "same-origin"},
+        # Somebody who has typed the address.
+        {"Sec-Fetch-Site": "none"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": ORIGIN},
+    ],
+)
+@pytest.mark.gen_test(timeout=20)
+async def test_an_own_or_an_allowed_page_may_follow(
+    headers: dict[str, str], follow: Follow
+) -> None:
+    async with follow(headers=headers) as bob:
+        assert bob.status == 200
 
 
 @pytest.mark.gen_test(timeout=20)

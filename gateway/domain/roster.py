@@ -7,9 +7,10 @@ import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final
 
-#: Lines of a list; a room may have fewer members.
+#: Lines of a list, and names of one; a room may have fewer members.
 MOST_LINES: Final = 5_000
 #: In this order: a spreadsheet copies with tabs, and Excel saves with the semicolon in some
 #: countries; both have commas within cells.
@@ -79,13 +80,18 @@ def lines_of(text: str) -> list[Line]:
         return [Line(number, _by_column(cells, columns)) for number, cells in rows]
     # Whoever types a list mixes separators; in quotes they belong to a name.
     between = re.compile("$^" if '"' in text else "[,;]")
-    return [
+    names = (
         Line(number, {"user": name})
         for number, cells in rows
         for cell in cells
         for name in map(str.strip, between.split(cell))
         if name
-    ]
+    )
+    # A line may have any number of them.
+    found = list(islice(names, MOST_LINES + 1))
+    if len(found) > MOST_LINES:
+        raise ValueError(f"a list may have at most {MOST_LINES} names")
+    return found
 
 
 def has_heads(text: str) -> bool:

@@ -84,6 +84,9 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 def test_a_list_has_an_end() -> None:
     with pytest.raises(ValueError, match="at most"):
         lines_of("\n".join(f"u{number}" for number in range(MOST_LINES + 1)))
+    with pytest.raises(ValueError, match="at most"):
+        lines_of("u," * (MOST_LINES + 1))
+    assert len(lines_of("u," * MOST_LINES)) == MOST_LINES
     with pytest.raises(ValueError, match="twice"):
         lines_of("user,id\na,b")
 

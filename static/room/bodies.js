@@ -12,20 +12,29 @@ export const MOST_BYTES = 9_000;
 /** Characters. */
 export const LONGEST_LINE = 300;
 export const LONGEST_TEXT = 10_000;
+/** What stands at the end of a text of which not all is shown. */
+const CUT = " […]";
 
 /** @typedef {{text: string, question: string, quote: string}} AnswerBody */
 
 /** @param {any} body @returns {string | null} */
 export function readText(body) {
   const text = body !== null && typeof body === "object" ? body.text : body;
-  return isText(text, LONGEST_TEXT) ? text : null;
+  return isText(text, Infinity) ? cut(text) : null;
 }
 
 /** @param {any} body @returns {AnswerBody | null} */
 export function readAnswer(body) {
   const { text, question, quote } = body ?? {};
-  const sound = isText(text, LONGEST_TEXT) && isId(question) && isText(quote, LONGEST_TEXT);
-  return sound ? { text, question, quote } : null;
+  const sound = isText(text, Infinity) && isId(question) && isText(quote, Infinity);
+  return sound ? { text: cut(text), question, quote: cut(quote) } : null;
+}
+
+/** As much of a text as is shown: programs write longer ones than people. @param {string} text */
+function cut(text) {
+  if (text.length <= LONGEST_TEXT) return text;
+  // Not through the middle of a character.
+  return text.slice(0, LONGEST_TEXT - CUT.length).replace(/[\ud800-\udbff]$/, "") + CUT;
 }
 
 /** The id that a body names. @param {any} body @param {string} key @returns {string | null} */

@@ -65,6 +65,8 @@ export class Classroom extends LiveRoom {
   #clapped = 0;
   /** Polls that this page is ending. @type {Set<string>} */
   #ending = new Set();
+  /** The poll, and its time, that this page has ended last because the time was over. */
+  #endedInTime = "";
 
   /**
    * @param {ConstructorParameters<typeof LiveRoom>[0]} parts posts are sent even after the signal
@@ -111,6 +113,8 @@ export class Classroom extends LiveRoom {
     const how = { ...PRIVATE, type: "vote", while: KEYS.voting(id) };
     const sent = this.#keep(KEYS.vote(id), { poll: id, ...choice }, how);
     this.#after(sent, () => this.#tidyOwn("vote", MOST.votes));
+    // The answer that came too late when answers were taken before has its place taken by this one.
+    for (const post of this.#refusedVotes(id)) this.forget(post);
   }
 
   /** @param {boolean} up */
@@ -158,13 +162,12 @@ export class Classroom extends LiveRoom {
   extend({ id, hidden, until }, seconds) {
     const from = Math.max(this.now, until ?? 0);
     const body = { until: new Date(from + seconds * 1000).toISOString(), hidden };
-    this.#keep(KEYS.voting(id), body, { type: "voting" });
+    this.#changeVoting(id, body);
   }
 
   /** Whether the wall shows how the answers stand. @param {Poll} poll @param {boolean} hidden */
   hideAnswers({ id, until }, hidden) {
-    const body = { until: until && new Date(until).toISOString(), hidden };
-    this.#keep(KEYS.voting(id), body, { type: "voting" });
+    this.#changeVoting(id, { until: until && new Date(until).toISOString(), hidden });
   }
 
   /**
@@ -190,8 +193,12 @@ export class Classroom extends LiveRoom {
 
   /** End a poll whose time is over. @param {Poll} poll */
   endInTime(poll) {
-    const { phase, until } = poll;
-    if (phase === "open" && until !== null && this.now > until + ARRIVAL) this.run(this.endPoll(poll));
+    const { id, phase, until } = poll;
+    if (phase !== "open" || until === null || this.now <= until + ARRIVAL) return;
+    // Once: this is called with every change, and an end that is refused at once is one.
+    if (this.#endedInTime === `${id} ${until}`) return;
+    this.#endedInTime = `${id} ${until}`;
+    this.run(this.endPoll(poll));
   }
 
   /** Show everyone the result of a poll that has ended. @param {Poll} poll */
@@ -264,10 +271,7 @@ export class Classroom extends LiveRoom {
 
   /** Whether my answer was refused because none were taken any more. @param {Pick<Poll, "id">} poll */
   isTooLate({ id }) {
-    return this.pendingPosts.some(
-      ({ type, state, problem, body }) =>
-        type === "vote" && state === "refused" && problem?.code === "not_open" && body?.poll === id,
-    );
+    return this.#refusedVotes(id).some(({ problem }) => problem?.code === "not_open");
   }
 
   /** Whether my hand goes up or down; null if it stays. @returns {boolean | null} */
@@ -324,6 +328,19 @@ export class Classroom extends LiveRoom {
   #takeAnswers(id, hidden, seconds) {
     const until = seconds === null ? null : new Date(this.now + seconds * 1000).toISOString();
     this.#keep(KEYS.voting(id), { until, hidden }, { type: "voting" });
+  }
+
+  /** Unless somebody else has ended it meanwhile: it would be open again. @param {string} id @param {object} body */
+  #changeVoting(id, body) {
+    this.#keep(KEYS.voting(id), body, { type: "voting", while: KEYS.voting(id) });
+  }
+
+  /** @param {string} id of a poll */
+  #refusedVotes(id) {
+    return this.pendingPosts.filter(
+      ({ type, state, body }) =>
+        type === "vote" && state === "refused" && /** @type {any} */ (body)?.poll === id,
+    );
   }
 
   /** @param {string} question @param {object} fate */

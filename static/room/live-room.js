@@ -1,6 +1,6 @@
 import { KeptFold } from "../interact/kept-fold.js";
 import { ROOM_REPLACED } from "../interact/problem.js";
-import { withOneResult } from "./select.js";
+import { isHidden, withOneResult } from "./select.js";
 import { emptyRoom, reduce } from "./state.js";
 
 /** @typedef {import("../interact/connection.js").Connection} Connection */
@@ -34,6 +34,8 @@ export class LiveRoom extends EventTarget {
   page = crypto.getRandomValues(new Uint32Array(2)).join("-");
   /** The seq from which on the conversation has been read without a hole. */
   #first = { public: Infinity, private: Infinity };
+  /** Whether a host works at this page. */
+  #isDesk = false;
   /** The user's role in the last list of who is present. @type {string | null} */
   #toldRole = null;
 
@@ -69,11 +71,15 @@ export class LiveRoom extends EventTarget {
     return this.connection.now();
   }
 
-  /** The conversation, from where it has been read without a hole. */
+  /**
+   * The conversation, from where it has been read without a hole. What hosts have hidden is at their desks alone: the
+   * wall has a host's rights, but all look at it.
+   */
   get conversation() {
     const { entries } = this.room;
     const begin = entries.findIndex(({ seq }) => seq >= this.#first.public);
-    return withOneResult(begin === -1 ? [] : entries.slice(begin));
+    const read = begin === -1 ? [] : entries.slice(begin);
+    return withOneResult(this.#isDesk ? read : read.filter((entry) => !isHidden(this.state, entry)));
   }
 
   get presentParticipants() {
@@ -86,6 +92,7 @@ export class LiveRoom extends EventTarget {
    * @param {{asDesk: boolean}} how
    */
   async open({ asDesk }) {
+    this.#isDesk = asDesk;
     try {
       if (this.isReadOnly) await this.#readClosed();
       else await this.#follow(asDesk);

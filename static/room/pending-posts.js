@@ -33,7 +33,6 @@ export function isSpoken({ type }) {
 
 /** A post's text for its author. @param {PendingPost} post @returns {string} */
 export function wordsOf({ type, body }) {
-  if (type === "poll" || type === "poll-closed") return body?.question ?? "";
-  if (typeof body === "string") return body;
-  return body?.text ?? "";
+  const words = typeof body === "string" ? body : type.startsWith("poll") ? body?.question : body?.text;
+  return typeof words === "string" ? words : "";
 }

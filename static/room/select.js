@@ -72,21 +72,36 @@ export function withQuestions(entries, questions) {
  * @returns {readonly Entry[]}
  */
 export function withOneResult(entries) {
-  /** @type {Map<string, import("./polls.js").Result>} */
+  /** @type {Map<string, Pick<Extract<Entry, {kind: "result"}>, "result" | "seq">>} */
   const latest = new Map();
-  for (const entry of entries) if (entry.kind === "result") latest.set(entry.result.poll, entry.result);
+  for (const entry of entries) if (entry.kind === "result") latest.set(entry.result.poll, entry);
   /** @type {Entry[]} */
   const shown = [];
   for (const entry of entries) {
     if (entry.kind !== "result") shown.push(entry);
     else {
       const { poll } = entry.result;
-      const result = latest.get(poll);
-      if (result) shown.push({ ...entry, result });
+      const last = latest.get(poll);
+      if (last) shown.push({ ...entry, result: last.result, newest: last.seq });
       latest.delete(poll);
     }
   }
   return shown;
+}
+
+/**
+ * What tells an entry from others, and from itself as it was before: a result may be told anew.
+ *
+ * @param {(Entry | (Question & {kind: "question"})) & {chosen?: any}} entry
+ */
+export function nameOf(entry) {
+  if (entry.kind !== "result") return entry.id;
+  return `${entry.id} ${entry.newest ?? entry.seq} ${JSON.stringify(entry.chosen ?? null)}`;
+}
+
+/** Whether hosts have hidden a public message. @param {RoomState} state @param {{seq: number}} message */
+export function isHidden({ public: kept }, { seq }) {
+  return Boolean(kept.get(`hidden:${seq}`));
 }
 
 /** @param {Kept} entry @param {string} id @returns {Origin} */

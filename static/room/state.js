@@ -31,11 +31,12 @@ import { readPoll, readResult } from "./polls.js";
 /** @typedef {Origin & {text: string}} Question */
 
 /**
- * One entry of the conversation, in the order of seq. `result` is a poll that has ended.
+ * One entry of the conversation, in the order of seq. `result` is a poll that has ended; `newest`: the seq of the
+ * message that tells it as it is now.
  * @typedef {Origin & (
  *   | {kind: "text", text: string}
  *   | {kind: "poll", question: string}
- *   | {kind: "result", result: Result}
+ *   | {kind: "result", result: Result, newest?: number}
  *   | {kind: "answer", text: string, question: string, quote: string}
  * )} Entry
  */

@@ -59,8 +59,10 @@ export function ballot(i18n, classroom, draft) {
       none.hidden = poll !== null;
       clock.update(poll);
       if (poll === null) return;
-      if (shown !== poll.id) show(poll);
-      shown = poll.id;
+      // A program may ask something else under the same key.
+      const name = `${poll.id} ${poll.seq}`;
+      if (shown !== name) show(poll);
+      shown = name;
       const answer = ownAnswer(classroom.state, poll, classroom.me);
       const counted = answer && !answer.isLate ? answer.choice : null;
       const sending = classroom.choiceOnItsWay(poll);

@@ -92,7 +92,7 @@ export function entryItems(i18n, me) {
           "data-state": isRefused ? "refused" : "sending",
         },
         by,
-        ...(body?.quote ? [quote(body.quote)] : []),
+        ...(typeof body?.quote === "string" && body.quote ? [quote(body.quote)] : []),
         ...(words ? [text(words)] : []),
         element(
           "p",

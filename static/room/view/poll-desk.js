@@ -112,8 +112,10 @@ export function pollDesk(i18n, classroom, draft) {
     sets.update({ canStart: poll?.phase !== "open" });
     clock.update(poll);
     if (poll !== null) {
-      if (shown !== poll.id) show(poll);
-      shown = poll.id;
+      // A program may ask something else under the same key.
+      const name = `${poll.id} ${poll.seq}`;
+      if (shown !== name) show(poll);
+      shown = name;
       if (!isReadOnly) classroom.endInTime(poll);
       const answers = answersTo(state, poll);
       const tally = poll.result ?? tallyOf(poll, answers);

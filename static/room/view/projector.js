@@ -80,8 +80,10 @@ export function projectorView(i18n, classroom, address) {
       board.hidden = poll === null;
       clock.update(poll);
       if (poll === null) return;
-      if (shown !== poll.id) show(poll);
-      shown = poll.id;
+      // A program may ask something else under the same key.
+      const name = `${poll.id} ${poll.seq}`;
+      if (shown !== name) show(poll);
+      shown = name;
       // The desk may be on a device that sleeps.
       if (!classroom.isReadOnly) classroom.endInTime(poll);
       const tally = seen(poll);

@@ -1,4 +1,5 @@
 import { shownPosts } from "../pending-posts.js";
+import { nameOf } from "../select.js";
 import { element, icon } from "../../shared/element.js";
 import { entryItems } from "./entry.js";
 import { keyed } from "./keyed.js";
@@ -36,8 +37,8 @@ export class Timeline {
     const entries = element("ol", {});
     const posts = element("ol", {});
     this.showEntries = keyed(entries, {
-      key: (/** @type {Shown} */ { id, ...rest }) => ("chosen" in rest ? `${id} ${JSON.stringify(rest.chosen)}` : id),
-      make: (entry) => items.entry(entry),
+      key: nameOf,
+      make: (/** @type {Shown} */ entry) => items.entry(entry),
     });
     this.showPosts = keyed(posts, {
       key: (/** @type {PendingPost} */ { id, state }) => `${id} ${state === "refused"}`,

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Classroom, isSentAway } from "../../../static/room/classroom.js";
 import { answersTo, askedPoll, currentPoll, lastResult, ownAnswer, tallyOf } from "../../../static/room/polls.js";
-import { hasHandUp, keptQuestions, openQuestions, raisedHands } from "../../../static/room/select.js";
+import { hasHandUp, keptQuestions, nameOf, openQuestions, raisedHands } from "../../../static/room/select.js";
 import { setsOf } from "../../../static/room/sets.js";
 import { stateOf } from "./kept.js";
 import { POLL, toAll, toHosts } from "./messages.js";
@@ -94,6 +94,10 @@ class FakeRoom extends EventTarget {
     if (this.full) throw Object.assign(new Error(), { code: "outbox_full" });
     this.posted.push({ body, ...options });
     return { id: "id", seq: 90 + this.posted.length, sent_at: "2026-03-02T09:00:00Z" };
+  }
+
+  forget(id) {
+    this.wait(...this.waiting.filter((post) => post.id !== id));
   }
 
   wait(...posts) {
@@ -213,6 +217,10 @@ test("a vote that came too late is told as such, also while the poll is still in
   gatewayRoom.wait(refused("not_open"));
   assert.equal(room.isTooLate(poll), true);
   assert.equal(room.choiceOnItsWay(poll), null);
+  // Answers are taken again, and this one counts.
+  gatewayRoom.wait(refused("not_open"), { ...refused("not_open", "other"), id: "o" });
+  room.vote(poll, { option: 0 });
+  assert.deepEqual([room.isTooLate(poll), gatewayRoom.waiting.map(({ id }) => id)], [false, ["o"]]);
 });
 
 test("what is on its way is shown at once", async () => {
@@ -325,6 +333,8 @@ test("answers are hidden and shown on the wall, and taken longer, while the rest
   assert.deepEqual(gatewayRoom.bodies("voting:p"), [{ until, hidden: true }]);
   room.extend(currentPoll(room.state), 30);
   await settled();
+  // Unless another host has ended it meanwhile, which would open it again.
+  assert.deepEqual(gatewayRoom.keeps.map((one) => one.while), ["voting:p", "voting:p"]);
   const later = new Date(NOW + 40_000).toISOString();
   assert.deepEqual(gatewayRoom.bodies("voting:p").at(-1), { until: later, hidden: true });
   gatewayRoom.store(POLL.ended("p"));
@@ -360,6 +370,65 @@ test("an end that is refused leaves the poll as it is", async () => {
   await room.endPoll(currentPoll(room.state));
   assert.equal(currentPoll(room.state).phase, "open");
   assert.equal(room.isEnding({ id: "p" }), false);
+});
+
+test("an end that is refused at once is not tried again with every change", async () => {
+  const gatewayRoom = new FakeRoom();
+  const until = new Date(NOW - 2_000).toISOString();
+  gatewayRoom.store(POLL.asked("p", ASKED), POLL.taken("p", { until, hidden: false }));
+  const { room } = classroom("hana", gatewayRoom);
+  let tries = 0;
+  gatewayRoom.keep = () => {
+    tries += 1;
+    return tries < 10 ? Promise.reject(Object.assign(new Error(), { code: "kicked" })) : new Promise(() => {});
+  };
+  room.addEventListener("change", () => room.endInTime(currentPoll(room.state)));
+  room.endInTime(currentPoll(room.state));
+  await settled();
+  assert.equal(tries, 1);
+  // With more time it is over anew.
+  gatewayRoom.store(POLL.taken("p", { until: new Date(NOW - 1_500).toISOString(), hidden: false }));
+  await settled();
+  assert.equal(tries, 2);
+});
+
+test("a result that is told anew is drawn anew", async () => {
+  const gatewayRoom = new FakeRoom();
+  const shown = (totals) => POLL.shown("p", { ...ASKED, totals });
+  gatewayRoom.kept.public = [shown([1, 0]), toAll("paul", "message", "so few?")];
+  const { room } = classroom("hana", gatewayRoom);
+  await room.open({ asDesk: true });
+  const before = room.conversation.map(nameOf);
+  assert.equal(nameOf(room.conversation[0]), before[0]);
+  gatewayRoom.heard.public(shown([2, 1]));
+  const [result, said] = room.conversation;
+  assert.deepEqual([result.result.totals, nameOf(said)], [[2, 1], before[1]]);
+  assert.notEqual(nameOf(result), before[0]);
+  assert.notEqual(nameOf({ ...result, chosen: { option: 1 } }), nameOf(result));
+});
+
+test("what hosts have hidden is neither on the participants' pages nor on the wall, also if it was there before", async () => {
+  for (const [me, asDesk, isSeen] of [
+    ["paul", false, false],
+    ["hana", false, false],
+    ["hana", true, true],
+  ]) {
+    const gatewayRoom = new FakeRoom();
+    const [rude, kind] = [toAll("mina", "message", "rude"), toAll("mina", "message", "kind")];
+    gatewayRoom.kept.public = [rude, kind];
+    const { room } = classroom(me, gatewayRoom);
+    await room.open({ asDesk });
+    const seen = () => room.conversation.map(({ text }) => text);
+    assert.deepEqual(seen(), ["rude", "kind"]);
+    const key = `hidden:${rude.seq}`;
+    // Somebody's own entry of that name hides nothing.
+    gatewayRoom.store(toAll("paul", "hidden", { seq: rude.seq }, { keep: key }));
+    assert.deepEqual(seen(), ["rude", "kind"]);
+    gatewayRoom.store(toAll("hana", "hidden", { seq: rude.seq }, { keep: key }));
+    assert.deepEqual(seen(), isSeen ? ["rude", "kind"] : ["kind"], `${me} ${asDesk}`);
+    gatewayRoom.store(toAll("hana", "hidden", null, { keep: key }));
+    assert.deepEqual(seen(), ["rude", "kind"]);
+  }
 });
 
 test("a question is done once its answer is stored, and not if that was refused", async () => {

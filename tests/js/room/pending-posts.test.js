@@ -36,4 +36,8 @@ test("a post says what was written", () => {
   assert.equal(wordsOf(post("poll", { question: "why?", options: [] })), "why?");
   assert.equal(wordsOf(post("poll-closed", { question: "why?" })), "why?");
   assert.equal(wordsOf(vote(1)), "");
+  // Another program of this user may have posted anything.
+  for (const strange of [null, 7, {}, { text: 7 }, { text: { length: 1 } }, { question: [] }]) {
+    for (const type of ["message", "poll"]) assert.equal(wordsOf(post(type, strange)), "");
+  }
 });

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from bench_suite.foreign import Foreign, logged_in
+from bench_suite.foreign import Foreign
 from bench_suite.load import LoadFailed
 from bench_suite.result import Figure
 from bench_suite.run import Run
@@ -46,7 +46,7 @@ def measure_relays(run: Run) -> None:
     share a subscription with another one."""
     with Foreign(run) as source:
         clients = run.door.subscribers(run.scale.clients, source.topic)
-        alone = [replace(client, acknowledge=True) for client in logged_in(run, clients)]
+        alone = [replace(client, acknowledge=True) for client in source.logged_in(clients)]
         _measure(run, source, alone)
 
 

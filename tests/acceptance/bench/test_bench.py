@@ -14,6 +14,12 @@ from devenv.cluster import Cluster
 _SCALE = Scale(clients=10, seconds=1.0, many=20, quick=True)
 
 
+def left_behind(cluster: Cluster) -> list[str]:
+    """The users of the benchmark that RabbitMQ still has."""
+    users = cluster.node(1).management("GET", "/api/users", cluster.admin)
+    return [user["name"] for user in users if user["name"].startswith("bench")]
+
+
 @pytest.mark.parametrize("scenario", ["fanout", "foreign"])
 def test_the_gateway_is_measured_beside_rabbitmq_and_nothing_is_lost(
     scenario: str, cluster: Cluster, tmp_path: Path
@@ -35,6 +41,7 @@ def test_the_gateway_is_measured_beside_rabbitmq_and_nothing_is_lost(
     assert shared.values["cpu_system"] > 0, "what the gateway cost was not seen"
     assert "×)" in report.tables(rows)
     assert said
+    assert not left_behind(cluster)
 
 
 def test_a_storm_of_relays_is_measured(cluster: Cluster, tmp_path: Path) -> None:
@@ -48,3 +55,4 @@ def test_a_storm_of_relays_is_measured(cluster: Cluster, tmp_path: Path) -> None
         assert row.values["rate"] > 0
         assert row.values["cpu_rabbitmq"] > 0
     assert shared.values["cpu_system"] > 0
+    assert not left_behind(cluster)

@@ -34,6 +34,8 @@ export class Outbox {
   #rooms = new Map();
   /** Receipts that the page waits for, by id. @type {Map<string, Latch<Receipt>>} */
   #answers = new Map();
+  /** When this page wrote the newest post of each entry of the kept state, sent or not. @type {Map<string, number>} */
+  #written = new Map();
   /** Messages that arrived before their POST was answered, by id. @type {Map<string, Arrived>} */
   #seen = new Map();
   /** The post that is being sent. @type {PendingPost | null} */
@@ -119,6 +121,7 @@ export class Outbox {
       for (const one of older) this.#replace(one);
       const room = this.room();
       this.#add({ ...head, id, body: JSON.parse(written), written: this.now(), text, room });
+      if (head.keep !== undefined) this.#noteEntry(entryOf({ ...head, room }));
     } else if (post.state === "refused" || post.state === "confirmed") {
       post.state = "sending";
       post.saved = false;
@@ -141,14 +144,45 @@ export class Outbox {
   async adopt() {
     const kept = (await this.#store?.adopt()) ?? [];
     if (this.patience.signal.aborted) return;
-    const adopted = kept.filter(({ id }) => this.#posts.every((post) => post.id !== id));
+    const adopted = this.#newestOf(kept.filter(({ id }) => this.#posts.every((post) => post.id !== id)));
     if (adopted.length === 0) return;
+    for (const { room, ...post } of adopted) {
+      const older = this.#replacedBy(post).filter(({ id }) => this.#rooms.get(id) === room);
+      for (const one of older) this.#replace(one);
+    }
     const mine = this.#posts;
     this.#posts = [];
     for (const post of adopted) this.#add(post);
     this.#posts.push(...mine);
     this.changed();
     this.resume();
+  }
+
+  /**
+   * Of posts that others have left those that are still wanted: of an entry of the kept state the newest, unless this
+   * page has written a newer one, which the older one would undo.
+   *
+   * @param {StoredPost[]} left oldest first
+   */
+  #newestOf(left) {
+    const last = new Map(left.map((post) => [entryOf(post), post]));
+    return left.filter((post) => {
+      const entry = entryOf(post);
+      if (post.keep === undefined) return true;
+      if (last.get(entry) === post && post.order > (this.#written.get(entry) ?? -Infinity)) return true;
+      this.#store?.remove(post.id);
+      return false;
+    });
+  }
+
+  /** @param {string} entry that this page writes now */
+  #noteEntry(entry) {
+    this.#written.delete(entry);
+    this.#written.set(entry, this.now());
+    for (const oldest of this.#written.keys()) {
+      if (this.#written.size <= MOST_POSTS) break;
+      this.#written.delete(oldest);
+    }
   }
 
   /** Drop a refused post that the user has seen. @param {string} id */
@@ -367,4 +401,9 @@ export class Outbox {
     this.#answers.delete(id);
     return answer;
   }
+}
+
+/** @param {Pick<StoredPost, "room" | "audience" | "keep" | "of">} post of the kept state */
+function entryOf({ room, audience, keep, of }) {
+  return JSON.stringify([room, audience, keep, of ?? null]);
 }

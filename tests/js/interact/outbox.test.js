@@ -430,6 +430,69 @@ test("of unsent posts of one key only the newest is sent, and who made the other
   assert.match(posts[2].text, /"keep":"vote:1","body":3}$/);
 });
 
+const bodiesOf = ({ posts }) => posts.map(({ body }) => body);
+
+test("what a page that is gone has left undoes nothing that was written after it", async () => {
+  const { page, storage } = browserOfOneUser();
+  const clock = { now: 10 };
+  const [gone, mine] = [await page({ answers: [lost()], clock }), await page({ answers: [lost()], clock })];
+  gone.made.send(vote("older")).catch(() => {});
+  clock.now = 20;
+  const sent = mine.made.send(vote("newer"));
+  await mine.patience.next();
+  await gone.vanish();
+  // The connection is up again.
+  mine.made.resume();
+  await mine.made.adopt();
+  await mine.patience.pass();
+  await sent;
+  await turn();
+  assert.deepEqual([bodiesOf(mine), mine.made.posts, storage.length], [["newer", "newer"], [], 0]);
+});
+
+test("what was written after mine, by a page that is gone, is sent instead of mine, or after it", async () => {
+  const { page, storage } = browserOfOneUser();
+  const clock = { now: 10 };
+  const [gone, mine] = [await page({ answers: [lost()], clock }), await page({ answers: [lost()], clock })];
+  void mine.made.send({ ...vote("is being sent"), keep: "vote:2" });
+  const waiting = mine.made.send(vote("waits"));
+  await mine.patience.next();
+  clock.now = 20;
+  for (const post of [vote("newer"), { ...vote("newer of 2"), keep: "vote:2" }]) gone.made.send(post).catch(() => {});
+  await gone.patience.next();
+  await gone.vanish();
+  await mine.made.adopt();
+  await assert.rejects(waiting, { code: "replaced" });
+  await mine.patience.pass();
+  await turn();
+  const bodies = bodiesOf(mine);
+  assert.deepEqual(bodies.slice(0, 2), ["is being sent", "is being sent"]);
+  assert.deepEqual([bodies.slice(2), storage.length], [["newer", "newer of 2"], 0]);
+});
+
+test("of what several pages that are gone have left of one key only the newest is sent, and what was sent stays", async () => {
+  const { page, storage } = browserOfOneUser();
+  const clock = { now: 10 };
+  const gone = [];
+  for (const body of ["first", "last"]) {
+    const one = await page({ answers: [lost()], clock });
+    one.made.send(vote(body)).catch(() => {});
+    one.made.send(said(`${body} words`)).catch(() => {});
+    gone.push(one);
+    clock.now += 10;
+  }
+  const older = await page({ answers: [lost()], clock });
+  older.made.send({ ...vote("older of 2"), keep: "vote:2" }).catch(() => {});
+  clock.now += 10;
+  const mine = await page({ clock });
+  await mine.made.send({ ...vote("mine of 2"), keep: "vote:2" });
+  for (const one of [...gone, older]) await one.vanish();
+  await mine.made.adopt();
+  await turn();
+  assert.deepEqual(bodiesOf(mine), ["mine of 2", "first words", "last", "last words"]);
+  assert.equal(storage.length, 0);
+});
+
 test("votes that replace each other fill no outbox", async () => {
   const { made, refused } = outbox({ answers: [lost()] });
   for (let n = 0; n < 2_000; n += 1) made.send(vote(n)).catch(() => {});

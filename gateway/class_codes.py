@@ -116,7 +116,7 @@ class CodeStore(Protocol):
     async def knocks(self, room: int, now: datetime) -> list[Knock]: ...
 
     async def answer_knocks(
-        self, room: int, numbers: Collection[int] | None, state: KnockState
+        self, room: int, numbers: Collection[int] | None, state: KnockState, now: datetime
     ) -> int: ...
 
 
@@ -236,7 +236,7 @@ class ClassCodes:
         await self._permissions.require(who, Action.MANAGE_ROOM, room)
         self._changes_by_hosts.take(who.user)
         state = KnockState.ADMITTED if admit else KnockState.REFUSED
-        return await self._store.answer_knocks(room, numbers, state)
+        return await self._store.answer_knocks(room, numbers, state, self._now())
 
     # For everybody
 

@@ -208,13 +208,20 @@ def waiting(connection: Connection, room: int, now: datetime) -> list[Knock]:
 
 
 def answer_knocks(
-    connection: Connection, room: int, numbers: Collection[int] | None, state: KnockState
+    connection: Connection,
+    room: int,
+    numbers: Collection[int] | None,
+    state: KnockState,
+    now: datetime,
 ) -> int:
-    """Admit or refuse those who wait; None: all of them. Returns how many."""
+    """Admit or refuse those who wait; None: all who wait now, so nobody whom a host has not seen
+    is let in with them. Returns how many."""
     if not is_room(room):
         return 0
     waits = and_(knocks.c.room == room, knocks.c.state == KnockState.WAITING)
-    if numbers is not None:
+    if numbers is None:
+        waits = and_(waits, knocks.c.seen_at >= now - GONE)
+    else:
         waits = and_(waits, knocks.c.number.in_(list(numbers)))
     return connection.execute(update(knocks).where(waits).values(state=state)).rowcount
 

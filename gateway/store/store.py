@@ -319,6 +319,8 @@ class Store:
         if found is None:
             return None
         knock, seen_at = found
+        if now - seen_at > class_codes.KEPT:
+            return None
         if now - seen_at > class_codes.NOTED:
             await self._database.write(partial(class_codes.saw_knock, id=id, at=now))
         return knock
@@ -328,12 +330,11 @@ class Store:
         return await self._database.read(partial(class_codes.waiting, room=room, now=now))
 
     async def answer_knocks(
-        self, room: int, numbers: Collection[int] | None, state: KnockState
+        self, room: int, numbers: Collection[int] | None, state: KnockState, now: datetime
     ) -> int:
-        """Admit or refuse those who wait; None: all of them. Returns how many."""
-        return await self._database.write(
-            partial(class_codes.answer_knocks, room=room, numbers=numbers, state=state)
-        )
+        """Admit or refuse those who wait; None: all of :meth:`knocks`. Returns how many."""
+        answer = partial(class_codes.answer_knocks, room=room, numbers=numbers, state=state)
+        return await self._database.write(partial(answer, now=now))
 
     async def end_guests(
         self, room: int, at: datetime, reason: str, *, remove: bool

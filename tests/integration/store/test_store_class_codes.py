@@ -23,7 +23,7 @@ from gateway.errors import (
     UnknownRoom,
 )
 from gateway.store import Store
-from gateway.store.class_codes import GONE, OneMore
+from gateway.store.class_codes import GONE, KEPT, OneMore
 
 NOW = datetime.now(UTC)
 HOUR = timedelta(hours=1)
@@ -221,18 +221,37 @@ async def test_a_knock_is_answered_and_lets_in_once(store: Store, other_gateway:
     with pytest.raises(UnknownKnock):
         await guest(store, room, "g", "Mina", knock="k1")
     admitted, refused = [waiting[0].number], [waiting[1].number]
-    assert await other_gateway.answer_knocks(room, admitted, KnockState.ADMITTED) == 1
-    assert await other_gateway.answer_knocks(room, refused, KnockState.REFUSED) == 1
-    assert await other_gateway.answer_knocks(room, refused, KnockState.ADMITTED) == 0
+    assert await other_gateway.answer_knocks(room, admitted, KnockState.ADMITTED, NOW) == 1
+    assert await other_gateway.answer_knocks(room, refused, KnockState.REFUSED, NOW) == 1
+    assert await other_gateway.answer_knocks(room, refused, KnockState.ADMITTED, NOW) == 0
     assert await guest(store, room, "g", "Mina", knock="k1") == "Mina"
     with pytest.raises(UnknownKnock):
         await guest(store, room, "again", "Mina", knock="k1")
     found = await store.knock("k2", NOW)
     assert found is not None
     assert found.state is KnockState.REFUSED
-    assert await store.answer_knocks(room, None, KnockState.ADMITTED) == 1
+    assert await store.answer_knocks(room, None, KnockState.ADMITTED, NOW) == 1
     assert await store.withdraw_class_code(room)
     assert await store.knock("k3", NOW) is None, "nobody waits at a door that is not there"
+
+
+@pytest.mark.gen_test
+async def test_nobody_is_let_in_unseen_or_by_an_old_answer(store: Store) -> None:
+    room = await a_room(store, guests=Guests.KNOCK)
+    for id in ("gone", "here"):
+        await store.add_knock(room, CODE, id, id, NOW, most=any_number)
+    later = NOW + 2 * GONE
+    assert await store.knock("here", later) is not None
+    (seen,) = await store.knocks(room, later)
+    assert seen.id == "here"
+    assert await store.answer_knocks(room, None, KnockState.ADMITTED, later) == 1
+    # Whoever comes back to the door is seen there, and waits.
+    found = await store.knock("gone", later)
+    assert found is not None
+    assert found.state is KnockState.WAITING
+    assert [each.id for each in await store.knocks(room, later)] == ["gone"]
+    assert await store.knock("here", later + KEPT) is not None
+    assert await store.knock("here", later + 3 * KEPT) is None
 
 
 @pytest.mark.gen_test

@@ -33,6 +33,8 @@ TOTALS: Final = ("no", "question", "asked at", "option", "votes", "right")
 
 #: Characters of questions and options that are held; of further polls only the numbers are told.
 _TEXT: Final = 4 * 1024 * 1024
+#: What each option costs besides its characters: a body may have ten thousand empty ones.
+_OPTION: Final = 64
 #: Polls, and pairs of a poll and a person, that are held. Further votes are all given out.
 _POLLS: Final = 10_000
 _VOTES: Final = 200_000
@@ -122,7 +124,7 @@ class Polls:
         if id in self._polls or len(self._polls) >= _POLLS:
             return
         question = self._held(line(of_body(message.body, "question")))
-        options = [self._held(option) for option in options_of(message.body)]
+        options = self._all_held(options_of(message.body))
         self._polls[id] = _Poll(
             len(self._polls) + 1, question, options, message.sent_at, _right(message)
         )
@@ -135,8 +137,19 @@ class Polls:
         poll.closed_at = message.sent_at
         options, poll.totals = totals_of(message.body, poll.options)
         if options != poll.options:
-            poll.options = [self._held(option) for option in options]
+            poll.options = self._all_held(options)
+        # Of as many as are named, and none of one that is not.
+        del poll.totals[max(1, len(poll.options)) :]
         poll.right = poll.right or _right(message)
+
+    def _all_held(self, options: Iterable[str]) -> list[str]:
+        held: list[str] = []
+        for option in options:
+            self._left -= _OPTION
+            if self._left < 0:
+                break
+            held.append(self._held(option))
+        return held
 
     def _held(self, text: str) -> str:
         self._left -= len(text)

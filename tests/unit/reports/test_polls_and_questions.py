@@ -246,6 +246,21 @@ def test_votes_beyond_what_is_held_are_all_given_out(monkeypatch: pytest.MonkeyP
     assert [row[2] for row in room.answers()] == ["chris", "chris", "bob"]
 
 
+def test_options_without_a_text_take_room_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(polls_module, "_TEXT", 1_000)
+    room = Room()
+    first, other = room.poll(*[""] * 10_000), room.poll("yes", "no")
+    for poll, totals in ((first, [1] * 10_000), (other, [["word", 1]] * 10_000)):
+        room.say(Audience.PUBLIC, "poll-closed", {"poll": poll, "totals": totals})
+    polls = Polls()
+    polls.take(room.said[Audience.PUBLIC])
+    # Each poll has a row, and the first one some of its options.
+    numbers = [row[0] for row in polls.totals()]
+    assert 1 < len(numbers) < 20
+    assert [number for number in numbers if number] == [1, 2]
+    assert sum(len(poll.totals) for poll in polls._polls.values()) < 20
+
+
 def test_the_talk_has_the_quoted_question_with_its_answer() -> None:
     room = Room()
     room.say(Audience.PUBLIC, "message", {"text": "hello"})

@@ -88,7 +88,7 @@ export class KeptFold {
 
   /** A message that has come, whether it is kept or not. @param {Message} message @returns {KeptChange[]} */
   take(message) {
-    const { seq } = message;
+    const { seq, sender } = message;
     if (seq === null || (this.#isWhole && seq <= this.#seq)) return [];
     const name = nameOf(...entryOf(message));
     /** @type {KeptChange[]} */
@@ -97,8 +97,9 @@ export class KeptFold {
       changes = put(this.#entries, message);
       if (seq > (this.#since.get(name)?.seq ?? 0)) this.#since.set(name, message);
     }
-    // While a read from nothing is under way, its answer decides what is known.
-    if (this.#isWhole && seq === this.#seq + 1 && this.#next === null) {
+    // While a read from nothing is under way, its answer decides what is known. What stands in the place of a message
+    // that was hidden or deleted has no sender, and does not say what that one kept.
+    if (this.#isWhole && seq === this.#seq + 1 && this.#next === null && sender !== "") {
       this.#seq = seq;
       const known = this.#entries.get(name);
       if (known?.message === null && known.seq === seq) this.#entries.delete(name);

@@ -1,3 +1,4 @@
+import { Problem } from "../../interact/index.js";
 import { isLine, LONGEST_LINE } from "../bodies.js";
 import { fileOf, fits, MOST_QUESTIONS, readFile, setsOf } from "../sets.js";
 import { element, field } from "../../shared/element.js";
@@ -40,10 +41,10 @@ export function preparedSets(i18n, classroom, acts) {
   const list = element("ol", { class: "prepared" });
   const empty = element("p", { class: "soft" }, i18n.say("sets.empty"));
   const note = element("p", { class: "soft", role: "status" });
-  const rooms = element("select", { "aria-label": i18n.say("sets.room"), change: () => void copy() });
+  const rooms = element("select", { "aria-label": i18n.say("sets.room"), change: () => void tell(copy()) });
   const file = element("input", {
     ...{ type: "file", accept: ".json,application/json", class: "hidden-text", dir: "auto", tabindex: "-1", "aria-hidden": "true" },
-    change: () => void read(),
+    change: () => void tell(read()),
   });
   const plain = (/** @type {string} */ key, /** @type {() => void} */ click) =>
     element("button", { type: "button", click }, i18n.say(key));
@@ -54,7 +55,7 @@ export function preparedSets(i18n, classroom, acts) {
   });
   const more = element(
     "details",
-    { toggle: () => more.open && void listRooms() },
+    { toggle: () => more.open && void tell(listRooms()) },
     element("summary", {}, i18n.say("sets.more")),
     field(i18n.say("sets.title"), title, limited(i18n, title, LONGEST_LINE).counter),
     field(i18n.say("sets.copy"), rooms, i18n.say("sets.copyHint")),
@@ -138,6 +139,16 @@ export function preparedSets(i18n, classroom, acts) {
     const found = setsOf((await classroom.readKept(from, "private")).entries("set:"));
     for (const { title, questions } of found) make(questions.map(({ id, ...question }) => question), title);
     note.textContent = i18n.say("sets.copied", { count: found.length });
+  };
+
+  /** Say why a task has failed. @param {Promise<void>} task */
+  const tell = async (task) => {
+    try {
+      await task;
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      note.textContent = i18n.explain(error);
+    }
   };
 
   return {

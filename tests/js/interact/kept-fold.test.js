@@ -64,6 +64,18 @@ test("messages without a hole are known without asking", () => {
   assert.equal(fold.seq, 3);
 });
 
+const hidden = (seq) => ({ ...message(seq), sender: "", role: null, type: "hidden", body: null });
+
+test("what is hidden may have been kept: the gateway is asked", () => {
+  const fold = read(kept(1, "score:1", "one", { role: "participant", sender: "mia" }));
+  assert.deepEqual(fold.take(hidden(2)), []);
+  fold.take(message(3));
+  assert.equal(fold.seq, 1);
+  fold.begin();
+  fold.read(page([kept(2, "score:1", "two", { role: "participant", sender: "mia" })], { seq: 3 }));
+  assert.deepEqual([fold.get("score:1", "mia")?.body, fold.seq], ["two", 3]);
+});
+
 test("a late message neither clears a newer one, nor outlives an answer that knows better", () => {
   const fold = read(kept(1, "poll:1", "one"));
   fold.take(kept(3, "poll:1", "three"));
@@ -109,7 +121,8 @@ async function lesson(random) {
     // The next one; rarely it is lost, comes late or twice.
     for (const one of live.splice(0, n)) {
       const fate = random();
-      if (fate < 0.9) following.receive(one);
+      if (fate < 0.1) following.receive(hidden(one.seq));
+      else if (fate < 0.9) following.receive(one);
       if (fate > 0.8 && fate < 0.95) live.splice(few(live.length), 0, one);
     }
   };

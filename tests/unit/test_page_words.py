@@ -14,14 +14,20 @@ _STATIC = Path(__file__).parents[2] / "static"
 _LANGUAGES = ("en", "ko")
 
 
-def _reasons() -> dict[str, dict[str, str]]:
-    """By language: code -> words."""
+def _words(language: str) -> str:
+    """The source of a language's words."""
     source = (_STATIC / "shared" / "words.js").read_text()
     parts = re.split(r"^  (\w+): \{$", source, flags=re.MULTILINE)
     words = dict(zip(parts[1::2], parts[2::2], strict=True))
+    assert set(words) == set(_LANGUAGES)
+    return words[language]
+
+
+def _reasons() -> dict[str, dict[str, str]]:
+    """By language: code -> words."""
     return {
-        language: dict(re.findall(r'"problem\.([\w.]+)":\s+"((?:[^"\\]|\\.)*)"', text))
-        for language, text in words.items()
+        language: dict(re.findall(r'"problem\.([\w.]+)":\s+"((?:[^"\\]|\\.)*)"', _words(language)))
+        for language in _LANGUAGES
     }
 
 
@@ -38,6 +44,23 @@ def test_every_reason_for_a_refusal_is_told_in_the_reader_s_language(language: s
     reasons = _reasons()
     assert set(reasons) == set(_LANGUAGES)
     assert sorted(codes - set(reasons[language])) == []
+
+
+def _types_of_the_pages() -> set[str]:
+    """The types of the messages by which a page does something, other than to say it."""
+    room = _STATIC / "room"
+    sources = [(room / name).read_text() for name in ("classroom.js", "order.js", "sets.js")]
+    named = {each for text in sources for each in re.findall(r'\btype: "([\w-]+)"', text)}
+    named |= {each for text in sources for each in re.findall(r'SET = "([\w-]+)"', text)}
+    return named - {"question", "answer", "clap"}
+
+
+@pytest.mark.parametrize("language", _LANGUAGES)
+def test_whatever_was_refused_is_told_by_what_it_is(language: str) -> None:
+    types = _types_of_the_pages()
+    assert {"voting", "poll-set", "muted"} <= types
+    words = _words(language)
+    assert sorted(each for each in types if not re.search(f'"post.is.{each}": "', words)) == []
 
 
 def test_the_korean_reasons_are_korean() -> None:

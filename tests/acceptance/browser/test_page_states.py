@@ -242,7 +242,7 @@ def test_a_host_closes_the_room_after_reading_what_it_means(
     states.remains(stand_in, page)
     page.get_by_role("button", name="Close the room").click()
     dialog = page.get_by_role("dialog", name="Close this room?")
-    expect(dialog).to_contain_text("It cannot be opened again.")
+    expect(dialog).to_contain_text("Members can still read everything.")
     dialog.get_by_role("button", name="Close", exact=True).click()
     assert f"DELETE /api/rooms/{ROOM}" not in stand_in.asked
     page.get_by_role("button", name="Close the room").click()

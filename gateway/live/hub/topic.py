@@ -335,7 +335,9 @@ class Topic:
         if delivery.seq is not None:
             for given in sequencer.offer(delivery.seq, delivery):
                 if given.hides:
-                    # What came late, or was read before it was hidden, came after forget().
+                    # At once, also while the database is away from here; and what came late, or was
+                    # read before it was hidden, came after the hub's forget().
+                    self._shared.pages.forget()
                     self.forget()
                 self._recent.add(given)
                 # A message that comes late may be hidden already; hosts see it when they read on.

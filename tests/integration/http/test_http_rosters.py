@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from gateway.assembly import Gateway
+from gateway.domain.identity import ADMIN, Identity
 from gateway.store import Account, Store
 from tests.integration.http.conftest import Call
 
@@ -53,6 +56,25 @@ async def test_a_list_that_does_not_fit_adds_nobody(call: Call, room: str) -> No
     full = await call("POST", f"{room}/roster", user="anna", json=body)
     assert full.problem == (409, "room_full")
     assert (await call("GET", f"{room}/members", user="anna")).json == before
+
+
+@pytest.mark.gen_test
+async def test_a_long_list_leaves_the_loop_to_others(gateway: Gateway) -> None:
+    turns = 0
+
+    async def works() -> None:
+        nonlocal turns
+        while True:
+            await asyncio.sleep(0)
+            turns += 1
+
+    other = asyncio.ensure_future(works())
+    text = "\n".join(f"학생 {number}" for number in range(3_000))
+    root = Identity("root", frozenset({ADMIN}), 2.0**40)
+    read = await gateway.services.rosters.check(root, None, text, accounts_only=False)
+    other.cancel()
+    assert len(read) == 3_000
+    assert turns >= 10
 
 
 @pytest.mark.gen_test

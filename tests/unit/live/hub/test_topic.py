@@ -512,6 +512,26 @@ def test_a_hidden_message_that_a_feed_brings_late_is_shown_to_nobody_who_resumes
     run(scenario())
 
 
+def test_a_hosts_word_that_hides_a_message_is_heard_without_the_database() -> None:
+    async def scenario() -> None:
+        history = FakeHistory()
+        history.store(1, "rude")
+        history.store(2 * PAGE)
+        async with topic(history) as live:
+            before = await joined(live, 0)
+            assert b"rude" in b"".join(before.bodies)
+            history.stored[0] = replace(history.stored[0], hidden=True)
+            (hiding,) = history.store()
+            hiding = history.stored[-1] = replace(hiding, keep="hidden:1", body={"seq": 1})
+            live.message(0, published(hiding))
+            await settle()
+            client = await joined(live, 0)
+            assert client.seqs == list(range(1, history.head + 1))
+            assert b"rude" not in b"".join(client.bodies)
+
+    run(scenario())
+
+
 def test_a_word_that_only_looks_like_hiding_costs_no_read() -> None:
     async def scenario() -> None:
         history = FakeHistory()

@@ -12,6 +12,8 @@ export const MOST_BYTES = 9_000;
 /** Characters. */
 export const LONGEST_LINE = 300;
 export const LONGEST_TEXT = 10_000;
+/** Of a question to the hosts, which is kept: in any script it fits into the bytes of a message with a key. */
+export const LONGEST_QUESTION = 5_000;
 /** What stands at the end of a text of which not all is shown. */
 const CUT = " […]";
 

@@ -13,14 +13,15 @@ let made = 0;
  *
  * @param {I18n} i18n
  * @param {HTMLInputElement | HTMLTextAreaElement} field
- * @param {number} most UTF-16 code units, as `maxlength` counts
+ * @param {number | (() => number)} longest UTF-16 code units, as `maxlength` counts; maybe another number at each check
  * @returns {{counter: HTMLElement, check: () => void}} `check` is for texts that a script has put into the field
  */
-export function limited(i18n, field, most) {
+export function limited(i18n, field, longest) {
   made += 1;
   const counter = element("small", { class: "counter", id: `counter-${made}`, hidden: true });
   const check = () => {
     const { length } = field.value;
+    const most = typeof longest === "number" ? longest : longest();
     const isTooLong = length > most;
     const values = { length: i18n.number(length), most: i18n.number(most) };
     counter.hidden = length < most * SHOWN_FROM;

@@ -19,8 +19,9 @@ import { limited } from "../../shared/limit.js";
  *   from another version of the page
  * @param {(text: string, unkept: () => void) => void} parts.send calls `unkept` if the text will not be sent,
  *   because too many wait already
+ * @param {() => number} [parts.longest] characters of a text to these recipients
  */
-export function composer({ i18n, draft, to, choose, send }) {
+export function composer({ i18n, draft, to, choose, send, longest = () => LONGEST_TEXT }) {
   const button = i18n.say("send");
   const text = element("textarea", {
     rows: "1",
@@ -40,7 +41,7 @@ export function composer({ i18n, draft, to, choose, send }) {
     },
   });
   const note = element("p", { class: "problem", role: "alert" });
-  const { counter, check } = limited(i18n, text, LONGEST_TEXT);
+  const { counter, check } = limited(i18n, text, longest);
   const changed = () => {
     note.textContent = "";
     check();
@@ -88,7 +89,10 @@ export function composer({ i18n, draft, to, choose, send }) {
     },
     focus: () => text.focus(),
     /** The recipients have changed. */
-    keep,
+    keep() {
+      check();
+      keep();
+    },
     /** Put back the draft from when the page was left. */
     restore() {
       const kept = draft.read();

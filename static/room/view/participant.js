@@ -1,3 +1,4 @@
+import { LONGEST_QUESTION, LONGEST_TEXT } from "../bodies.js";
 import { wordsOf } from "../pending-posts.js";
 import { ownAnswer } from "../polls.js";
 import { hasHandUp, keptQuestions, withQuestions } from "../select.js";
@@ -32,6 +33,7 @@ export function participantView(i18n, classroom, drafts) {
     i18n,
     draft: drafts.talk,
     to: () => (toHosts ? "hosts" : "all"),
+    longest: () => (toHosts ? LONGEST_QUESTION : LONGEST_TEXT),
     choose: (to) => choose(to === "hosts"),
     send: (text, unkept) => (toHosts ? classroom.ask(text, unkept) : classroom.say(text, unkept)),
   });

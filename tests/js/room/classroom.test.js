@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { LONGEST_QUESTION } from "../../../static/room/bodies.js";
 import { Classroom, isSentAway } from "../../../static/room/classroom.js";
 import { answersTo, askedPoll, currentPoll, lastResult, ownAnswer, tallyOf } from "../../../static/room/polls.js";
 import { hasHandUp, keptQuestions, nameOf, openQuestions, raisedHands } from "../../../static/room/select.js";
@@ -200,6 +201,15 @@ test("what a participant does is kept under keys of their own, a vote only while
   room.raiseHand(false);
   await settled();
   assert.deepEqual(gatewayRoom.keeps.at(-1).body, null);
+});
+
+test("the longest question fits into a kept message, in any script", () => {
+  // limits.kept_bytes, of which names, key and times take some.
+  const most = 16_384 - 1_300;
+  for (const letter of ["a", "가", "؟", "\n", "\u{1F600}"]) {
+    const text = letter.repeat(LONGEST_QUESTION / letter.length);
+    assert.ok(Buffer.byteLength(JSON.stringify({ text })) < most, letter);
+  }
 });
 
 test("a vote that came too late is told as such, also while the poll is still in sight", async () => {

@@ -67,7 +67,8 @@ export class StateFollowing {
   /** @param {Message} message */
   receive(message) {
     this.#tell(this.fold.take(message));
-    const isHole = message.seq !== null && message.seq > this.fold.seq;
+    // Where nothing is pushed, the messages of others lie between one's own: a class that votes would ask at once.
+    const isHole = this.channel !== null && message.seq !== null && message.seq > this.fold.seq;
     if (!isHole || this.#reading !== null || this.#watching) return;
     this.#watching = true;
     this.run(this.#fillHole().finally(() => (this.#watching = false)));

@@ -101,6 +101,9 @@ test("a participant knows their own private entries: at once, after posts, break
   await room.keep("hand", { up: true }, { audience: "private", type: "hand" });
   const { sender, seq, type } = state.get("hand", "paul");
   assert.deepEqual([sender, seq, type], ["paul", 9, "hand"]);
+  // Nobody asks for what lies between: that is said to the hosts, by a whole class that votes.
+  const waits = gateway.patience.waits.map(({ milliseconds }) => milliseconds);
+  assert.ok(waits.includes(40_000) && !waits.includes(500), `${waits}`);
   gateway.aside.push(own(9, "hand", { up: true }), kept(12, "hand", null, { audience: "private", of: "paul" }));
   await gateway.patience.passOne("wait", (milliseconds) => milliseconds === 40_000);
   await turn();

@@ -454,7 +454,10 @@ _BEHIND_THE_SERVICES: Final = (
     "gateway.private_queues",
 )
 #: Data, and not a way to it.
-_PLAIN_DATA: Final = {("gateway.messages.pipeline", "Receipt")}
+_PLAIN_DATA: Final = {
+    ("gateway.messages.pipeline", "Receipt"),
+    ("gateway.store.records", "StatePage"),
+}
 
 
 def _handlers() -> list[Path]:

@@ -42,9 +42,8 @@ export function tabs(label, panels) {
       return [element("span", { class: "mark strong", ...named }, ...signs, `${count}`)];
     };
     const sign = element("span", { class: "sign" }, icon(picture), ...mark());
-    const button = buttons.get(name);
-    button?.replaceChildren(sign, title);
-    button?.setAttribute("aria-label", words ? `${title}, ${words}` : title);
+    // Its name is made of these: another one would not be what is seen (WCAG 2.5.3).
+    buttons.get(name)?.replaceChildren(sign, title);
     section.querySelector("h2")?.replaceChildren(title, ...mark());
   };
   for (const panel of panels) show(panel);

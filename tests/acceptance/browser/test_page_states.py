@@ -329,9 +329,9 @@ def test_the_number_at_people_says_that_it_counts_hands(
     page.set_viewport_size({"width": 360, "height": 640})
     states.host(stand_in, page)
     tabs = page.get_by_role("navigation")
-    expect(tabs.get_by_role("button", name="People, raised hands: 1")).to_be_visible()
+    expect(tabs.get_by_role("button", name="raised hands: 1 People")).to_be_visible()
     expect(tabs.locator(".mark .icon-hand-palm")).to_be_visible()
-    expect(tabs.get_by_role("button", name="Questions, open questions: 2")).to_be_visible()
+    expect(tabs.get_by_role("button", name="open questions: 2 Questions")).to_be_visible()
 
 
 def test_hand_and_clap_have_words_that_are_their_names(page: Page) -> None:

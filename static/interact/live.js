@@ -42,6 +42,8 @@ export class Live {
   #via = "websocket";
   /** WebSockets in a row that did not open although HTTP works. */
   #unopened = 0;
+  /** The device has woken since the last connection ended: a wait that begins now is not cut short by that. */
+  #woken = false;
   /** Whether the last connection has been open. */
   #hasOpened = false;
   /** Whether a WebSocket has been open since server-sent events were last used. */
@@ -125,6 +127,7 @@ export class Live {
 
   /** The device has woken: a dead connection is found within seconds, and dialled again at once. */
   wake() {
+    this.#woken = true;
     this.#connected?.wake();
   }
 
@@ -149,9 +152,11 @@ export class Live {
       this.#tell("connecting");
       try {
         const end = await this.#connection(await this.#headers());
+        this.#woken = false;
         signal.throwIfAborted();
         await this.#choose(end);
         signal.throwIfAborted();
+        end.woken ||= this.#woken;
         if (this.#since !== null && this.elapsed() - this.#since > STABLE) this.#failures = 0;
         if (!(await this.#recover(end))) return;
       } catch (error) {

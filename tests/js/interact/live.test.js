@@ -6,7 +6,13 @@ import { StompClient } from "./stomp-client.js";
 import { Patience, turn } from "./patience.js";
 
 /** A running Live, its connections, and the states that it has reported. */
-function running({ credentials = {}, subscriptions = [], notKept = async () => {}, excluded = async () => {} } = {}) {
+function running({
+  credentials = {},
+  subscriptions = [],
+  notKept = async () => {},
+  excluded = async () => {},
+  ...others
+} = {}) {
   const patience = new Patience();
   const clock = { now: 0 };
   const connections = [];
@@ -27,6 +33,7 @@ function running({ credentials = {}, subscriptions = [], notKept = async () => {
     now: () => clock.now,
     elapsed: () => clock.now,
     patience,
+    ...others,
   });
   for (const subscription of subscriptions) live.add(subscription);
   const names = () => states.map(({ name }) => name);
@@ -352,6 +359,25 @@ for (const [name, live] of Object.entries({
     assert.deepEqual(await page.patience.next(), ["nap", 1250]);
   });
 }
+
+test("a network that is back while HTTP is asked whether it works is used at once", async () => {
+  let answer = () => {};
+  const reach = () => new Promise((_, reject) => (answer = () => reject(new Problem(0, "unreachable", ""))));
+  const { live, connections, told, patience } = running({ events: () => {}, reach });
+  await turn();
+  connections[0].close(1006, false);
+  await turn();
+  live.wake();
+  answer();
+  await turn();
+  assert.deepEqual([connections.length, told.dead, patience.waits.length], [2, 1, 0]);
+  // Once: the next dial that fails is followed by a wait.
+  connections[1].close(1006, false);
+  await turn();
+  answer();
+  await turn();
+  assert.deepEqual([connections.length, patience.waits.length], [2, 1]);
+});
 
 test("a gateway that is busy with our subscriptions has longer to answer", async () => {
   const { live, connections, clock } = running({ subscriptions: [topic()] });

@@ -25,13 +25,16 @@ from gateway.auth.accounts import Accounts
 from gateway.budget.budgets import Budgets, rate_of
 from gateway.budget.rank import Rank
 from gateway.budget.table import (
+    ALL_WRONG_CODES,
     BODIES,
     BROKER_SUBSCRIPTIONS,
     COPIES,
     DIALS,
+    ENTRIES,
     EXPORT_BYTES,
     EXPORTS,
     HTTP_CONNECTS,
+    JOINS,
     LOGIN_CONNECTIONS,
     MEMBER_CHANGES,
     OUTBOX,
@@ -46,6 +49,7 @@ from gateway.budget.table import (
     WAITING_BYTES,
     WAITING_LOGINS,
     WAITING_POSTS,
+    WRONG_CODES,
     Budget,
     Scope,
 )
@@ -467,6 +471,16 @@ async def reads_per_user(stage: Stage) -> bool:
     return await refuses_another_read(stage, "bob", TooManyReads)
 
 
+async def room_knocks(stage: Stage) -> bool:
+    """Whether the last of two who knock has to come again later."""
+    path = f"{stage.room}/code"
+    answer = await stage.call("POST", path, user="anna", json={"guests": "knock"})
+    for name in ("Mina", "Juno"):
+        who = {"code": answer.json["code"], "nickname": name}
+        answer_to_knock = await stage.call("POST", "/api/join", json=who)
+    return answer_to_knock.status == 503
+
+
 async def room_members(stage: Stage) -> bool:
     path = f"{stage.room}/members/user{next(_names)}"
     return (await stage.call("PUT", path, user="anna", json={"role": "host"})).status == 409
@@ -580,6 +594,15 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "all_read_bytes_per_second": (0.001, a_rate(READ_BYTES, Scope.ALL)),
     "read_bytes_burst": (1, a_burst(READ_BYTES, Scope.USER)),
     "read_bytes_per_second": (0.001, a_rate(READ_BYTES, Scope.USER)),
+    "joins_burst": (1, a_burst(JOINS, Scope.ADDRESS)),
+    "joins_per_second": (0.001, a_rate(JOINS, Scope.ADDRESS)),
+    "all_joins_burst": (1, a_burst(JOINS, Scope.ALL)),
+    "all_joins_per_second": (0.001, a_rate(JOINS, Scope.ALL)),
+    "room_joins_burst": (1, a_burst(ENTRIES, Scope.ROOM)),
+    "room_joins_per_second": (0.001, a_rate(ENTRIES, Scope.ROOM)),
+    "wrong_codes_per_minute": (0.001, a_rate(WRONG_CODES, Scope.ADDRESS)),
+    "all_wrong_codes_per_minute": (0.001, a_rate(ALL_WRONG_CODES, Scope.ALL)),
+    "room_knocks": (1, room_knocks),
     "upgrades_burst": (1, a_burst(UPGRADES, Scope.ADDRESS)),
     "upgrades_per_second": (0.001, a_rate(UPGRADES, Scope.ADDRESS)),
     "user_upgrades_burst": (1, a_burst(UPGRADES, Scope.USER)),

@@ -1,3 +1,4 @@
+import { Rereading } from "./rereading.js";
 import { untilDone } from "./retry.js";
 import { Sequence } from "./sequence.js";
 
@@ -21,9 +22,7 @@ const HOLE_PATIENCE = 500;
 
 /** Follows one room's messages to one audience from a position on, without missing one. */
 export class Follower {
-  /** @type {Promise<void> | null} */
-  #reading = null;
-  #again = false;
+  #reading = new Rereading(() => this.#read());
   #watching = false;
   #sequence;
 
@@ -52,21 +51,7 @@ export class Follower {
 
   /** Read everything in the history that we do not have yet. Rejects if trying again would not help. */
   catchUp() {
-    this.#again = true;
-    this.#reading ??= this.#readOn();
-    return this.#reading;
-  }
-
-  async #readOn() {
-    try {
-      while (this.#again) {
-        this.#again = false;
-        await this.#read();
-      }
-    } finally {
-      // Cleared in the same turn as the last check, so that a request of the next turn starts a new read.
-      this.#reading = null;
-    }
+    return this.#reading.ask();
   }
 
   async #fillHole() {

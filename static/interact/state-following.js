@@ -1,4 +1,5 @@
 import { Latch } from "./latch.js";
+import { Rereading } from "./rereading.js";
 import { untilDone } from "./retry.js";
 
 /** @typedef {import("./channel.js").Channel} Channel */
@@ -25,9 +26,7 @@ export class StateFollowing {
   position = null;
   /** Opened when every message comes, and everything before was read. @type {Latch<void | Promise<void>>} */
   #live = new Latch();
-  /** @type {Promise<void> | null} */
-  #reading = null;
-  #again = false;
+  #reading = new Rereading(() => this.#read());
   #watching = false;
 
   /**
@@ -69,7 +68,7 @@ export class StateFollowing {
     this.#tell(this.fold.take(message));
     // Where nothing is pushed, the messages of others lie between one's own: a class that votes would ask at once.
     const isHole = this.channel !== null && message.seq !== null && message.seq > this.fold.seq;
-    if (!isHole || this.#reading !== null || this.#watching) return;
+    if (!isHole || this.#reading.isGoingOn || this.#watching) return;
     this.#watching = true;
     this.run(this.#fillHole().finally(() => (this.#watching = false)));
   }
@@ -82,21 +81,7 @@ export class StateFollowing {
 
   /** Read what has changed. Rejects if trying again would not help. */
   catchUp() {
-    this.#again = true;
-    this.#reading ??= this.#readOn();
-    return this.#reading;
-  }
-
-  async #readOn() {
-    try {
-      while (this.#again) {
-        this.#again = false;
-        await this.#read();
-      }
-    } finally {
-      // Cleared in the same turn as the last check, so that a request of the next turn starts a new read.
-      this.#reading = null;
-    }
+    return this.#reading.ask();
   }
 
   async #read() {

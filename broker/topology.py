@@ -4,7 +4,8 @@ The names are a contract with systems that publish or consume without the gatewa
 
 * routing key and topic: ``<prefix>.<audience>.<room>`` on the exchange ``amq.topic``
 * a room's private queue: ``<prefix>.private.<room>``, bound with ``<prefix>.*.<room>`` to the
-  exchange ``<prefix>.kept``, which gets everything but instant messages, see :class:`Sorting`
+  exchange ``<prefix>.kept``, which gets everything but instant messages, see :class:`Sorting`;
+  with :attr:`Queued.QUESTIONS` bound with ``<prefix>.private.<room>``
 * the proof that a private queue is the right one: the exchange
   ``<prefix>.private.<room>.<identity>.<number>``, see :meth:`Topology.queue_mark`
 * messages that are too large for a gateway: the queue ``<prefix>.parked`` behind the exchange
@@ -92,6 +93,15 @@ class Stream:
         return f"{self.audience}.{self.room}"
 
 
+class Queued(StrEnum):
+    """The messages that a room's private queue gets: all that are kept, or only what is said to the
+    hosts alone, because hosts follow the public topic anyway. A quorum queue is what a message
+    costs RabbitMQ most."""
+
+    EVERYTHING = "everything"
+    QUESTIONS = "questions"
+
+
 @dataclass(frozen=True, slots=True)
 class Sorting:
     """The exchanges through which the private queues get what is published, without what is
@@ -133,6 +143,8 @@ class Queue:
 
     A queue's arguments cannot change. ``earlier``: the arguments with which former versions of the
     gateway declared such a queue, the newest first; a queue that has them is used as it is.
+    ``unwanted``: exchanges and binding keys that fed it by a former version or another
+    configuration, and must not any more.
     """
 
     name: str
@@ -140,6 +152,7 @@ class Queue:
     arguments: Arguments
     earlier: tuple[Arguments, ...] = ()
     sorting: Sorting | None = None
+    unwanted: tuple[tuple[str, str], ...] = ()
 
     @property
     def variants(self) -> Iterator[Queue]:
@@ -151,9 +164,10 @@ class Queue:
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """The names under one prefix."""
+    """The names under one prefix, and what the private queues get."""
 
     prefix: str = DEFAULT_PREFIX
+    queued: Queued = Queued.EVERYTHING
 
     def __post_init__(self) -> None:
         if not _PREFIX.fullmatch(self.prefix):
@@ -207,13 +221,28 @@ class Topology:
             "x-max-length": PRIVATE_QUEUE_MESSAGES,
             "x-max-length-bytes": PRIVATE_QUEUE_BYTES,
         }
+        name, both = self.routing_key(Stream(Audience.PRIVATE, room)), f"{self.prefix}.*.{room}"
+        # Before there was the sorting, a queue was bound past it.
+        unwanted = [(EXCHANGE, both)]
+        if self.queued is Queued.QUESTIONS:
+            unwanted.append((self.sorting.kept, both))
         return Queue(
-            name=self.routing_key(Stream(Audience.PRIVATE, room)),
-            binding_key=f"{self.prefix}.*.{room}",
+            name=name,
+            # The narrow key's binding may stay beside the wide one: a queue gets a message once.
+            binding_key=both if self.queued is Queued.EVERYTHING else name,
             arguments={**third, "x-dead-letter-exchange": self.parking.exchange},
             earlier=(third, second, first),
             sorting=self.sorting,
+            unwanted=tuple(unwanted),
         )
+
+    def queued_streams(self, room: int) -> list[Stream]:
+        """The streams of a room that its private queue gets."""
+        return [stream for audience in Audience if self.is_queued(stream := Stream(audience, room))]
+
+    def is_queued(self, stream: Stream) -> bool:
+        """Whether the private queue of the stream's room gets its messages."""
+        return self.queued is Queued.EVERYTHING or stream.audience is Audience.PRIVATE
 
     @property
     def parking(self) -> Parking:

@@ -41,7 +41,7 @@ from pydantic_settings import (
 
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
-from broker.topology import DEFAULT_PREFIX, Topology
+from broker.topology import DEFAULT_PREFIX, Queued, Topology
 from gateway import config_faults, database_url
 from gateway.domain.identity import ADMIN, HOST
 from gateway.domain.kept import pattern
@@ -252,6 +252,7 @@ class Broker(_Table):
     vhost: str = "/"
     vhosts: tuple[Name, ...] = ()
     prefix: str = DEFAULT_PREFIX
+    private_queue: Literal["everything", "questions"] = "everything"
     tls: BrokerTls = BrokerTls()
     dial_timeout: PositiveFloat = 4.0
     probe_interval: PositiveFloat = 2.0
@@ -269,6 +270,11 @@ class Broker(_Table):
         if repeated := {name for name in names if names.count(name) > 1}:
             raise ValueError(f"node names must differ; repeated: {', '.join(sorted(repeated))}")
         return self
+
+    @property
+    def topology(self) -> Topology:
+        """The names of what the gateway uses there."""
+        return Topology(self.prefix, Queued(self.private_queue))
 
     @property
     def listed(self) -> list[Node]:

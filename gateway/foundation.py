@@ -50,5 +50,5 @@ class Foundation:
             rotation=Rotation(clock=clock.monotonic),
             tasks=tasks,
             ticker=Ticker(tasks.failures),
-            topology=Topology(config.broker.prefix),
+            topology=config.broker.topology,
         )

@@ -35,7 +35,7 @@ EARLIER: Final = "declared by an earlier version of the gateway"
 _SORTED: Final = 60.0
 #: Seconds for which a queue is assumed not to be bound again by a gateway of a former version, and
 #: the queues that are remembered.
-_UNSORTED: Final = 600.0
+_TIDY: Final = 600.0
 _REMEMBERED: Final = 10_000
 #: Links that are lost one after the other in the middle of a question, before it has failed.
 _LINKS_LOST: Final = 2
@@ -82,11 +82,12 @@ class QueueChannel:
         with AiormqCalls():
             await self._channel.queue_bind(queue.name, exchange, routing_key=key)
 
-    async def unsort(self, queue: Queue) -> None:
-        """Take away the binding past the sorting, with which a former version bound the queue; fine
-        if there is none. The queue must be bound: it misses nothing then."""
+    async def tidy(self, queue: Queue) -> None:
+        """Take away the bindings that the queue must not have; fine if there are none. It must be
+        bound as it should be: it misses nothing then."""
         with AiormqCalls():
-            await self._channel.queue_unbind(queue.name, EXCHANGE, routing_key=queue.binding_key)
+            for exchange, key in queue.unwanted:
+                await self._channel.queue_unbind(queue.name, exchange, routing_key=key)
 
     async def _sort(self, sorting: Sorting) -> None:
         """Make the exchanges between the topic exchange and the private queues.
@@ -223,7 +224,7 @@ class PrivateQueues:
         self._topology = topology
         self._timeout = timeout
         #: By the mark of a queue: until when it is assumed to be bound through the sorting only.
-        self._sorted: dict[str, float] = {}
+        self._tidied: dict[str, float] = {}
 
     async def declare(self, room: int) -> None:
         """Make sure that the room's queue exists and is bound; any number of times.
@@ -243,7 +244,7 @@ class PrivateQueues:
         async def declare(channel: QueueChannel) -> None:
             await channel.declare(queue)
             await channel.bind(queue)
-            await channel.unsort(queue)
+            await channel.tidy(queue)
 
         await self._ask(queue.name, f"declare {queue.name}", declare)
 
@@ -258,23 +259,23 @@ class PrivateQueues:
             try:
                 await channel.find_exchange(mark)
                 await channel.bind(queue)
-                await self._unsort(channel, queue, mark)
+                await self._tidy(channel, queue, mark)
             except aiormq.ChannelNotFoundEntity:
                 return False
             return True
 
         return await self._ask(queue.name, f"look for {queue.name}", look)
 
-    async def _unsort(self, channel: QueueChannel, queue: Queue, mark: str) -> None:
-        """See :meth:`QueueChannel.unsort`: seldom, because a gateway of a former version that runs
+    async def _tidy(self, channel: QueueChannel, queue: Queue, mark: str) -> None:
+        """See :meth:`QueueChannel.tidy`: seldom, because a gateway of a former version that runs
         beside binds the queue again."""
         now = asyncio.get_running_loop().time()
-        if now < self._sorted.get(mark, now):
+        if now < self._tidied.get(mark, now):
             return
-        await channel.unsort(queue)
-        if len(self._sorted) >= _REMEMBERED:
-            self._sorted.clear()
-        self._sorted[mark] = now + _UNSORTED
+        await channel.tidy(queue)
+        if len(self._tidied) >= _REMEMBERED:
+            self._tidied.clear()
+        self._tidied[mark] = now + _TIDY
 
     async def missing(self, marks: Mapping[int, str]) -> list[int]:
         """The rooms whose queues do not have these marks; it only reads, on as few channels as
@@ -492,7 +493,7 @@ async def _declare(queue: Queue, link: Link) -> str | None:
     remark = await _as_now_or_earlier(queue, link)
     channel = await QueueChannel.open(link)
     await channel.bind(queue)
-    await channel.unsort(queue)
+    await channel.tidy(queue)
     await channel.close()
     return remark
 

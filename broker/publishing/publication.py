@@ -35,7 +35,8 @@ class Publication:
     """A message for an exchange, :data:`EXCHANGE` unless another one is named.
 
     ``headers`` are strings because RabbitMQ's STOMP adapter drops small integers.
-    ``expiration_ms``: milliseconds after which a queue drops it; None: never.
+    ``expiration_ms``: milliseconds after which a queue drops it; None: never. ``mandatory``:
+    RabbitMQ returns the message if no queue takes it.
     """
 
     routing_key: str
@@ -46,12 +47,12 @@ class Publication:
     expiration_ms: int | None = None
     content_type: str = "application/json"
     exchange: str = EXCHANGE
+    mandatory: bool = True
 
-    def frames(self, channel: int, *, frame_max: int, mandatory: bool = True) -> bytes:
+    def frames(self, channel: int, *, frame_max: int) -> bytes:
         """The AMQP frames that publish it on the channel of this number.
 
-        ``frame_max``: bytes of a frame at most. ``mandatory``: RabbitMQ returns the message if no
-        queue takes it. Raises ValueError for what AMQP cannot express.
+        ``frame_max``: bytes of a frame at most. Raises ValueError for what AMQP cannot express.
         """
         return amqp.publish(
             channel,
@@ -64,7 +65,7 @@ class Publication:
             persistent=self.persistent,
             expiration_ms=self.expiration_ms,
             frame_max=frame_max,
-            mandatory=mandatory,
+            mandatory=self.mandatory,
         )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 from broker.nodes.credentials import Credentials
@@ -133,9 +134,8 @@ class Publisher:
         standing = self._links.standing
         for node, link in standing.items():
             channel = link.aside
-            channel.send(
-                through(node).frames(channel.number, frame_max=channel.frame_max, mandatory=False)
-            )
+            message = replace(through(node), mandatory=False)
+            channel.send(message.frames(channel.number, frame_max=channel.frame_max))
         return list(standing)
 
     async def declare_private_queue(self, room: int) -> None:

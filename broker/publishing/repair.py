@@ -125,7 +125,7 @@ class QueueRepair:
             try:
                 await channel.declare(queue)
                 await channel.bind(queue)
-                await channel.unsort(queue)
+                await channel.tidy(queue)
                 await channel.mark(queue, mark)
             except AMQPChannelError:
                 # Other arguments or another type.

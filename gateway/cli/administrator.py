@@ -92,7 +92,7 @@ def access(options: argparse.Namespace, settings: Config) -> Access | None:
         Administrator(options.admin, _password(options)),
         # Each once: several nodes may have the same host.
         tuple(dict.fromkeys(options.management or (address_of(n.amqp) for n in broker.listed))),
-        Topology(broker.prefix),
+        broker.topology,
         broker.vhost,
         tls.for_broker(broker.tls),
     )

@@ -24,7 +24,6 @@ from broker.publishing.link import LinkFailed
 from broker.publishing.parked import ParkedMessages
 from broker.publishing.provision import Check
 from broker.quirks import delivery_limit
-from broker.topology import Topology
 from broker.webstomp.session import dial, log_in
 from gateway import tls
 from gateway.auth.access import AccessRules
@@ -280,7 +279,7 @@ async def _tried(what: str, check: Callable[[], Awaitable[None]], mend: str) -> 
 
 async def _feed(config: Config, node: Node, context: ssl.SSLContext) -> Finding:
     broker = config.broker
-    topology = Topology(broker.prefix)
+    topology = broker.topology
 
     async def stands() -> None:
         await try_feed(
@@ -394,7 +393,7 @@ async def _patience(
     kept = await delivery_limit.survives(
         node,
         config.broker.account,
-        Topology(config.broker.prefix),
+        config.broker.topology,
         earlier=earlier,
         timeout=config.broker.dial_timeout,
         ssl_context=context,
@@ -408,7 +407,7 @@ async def _patience(
 async def _parked(config: Config, node: Node, context: ssl.SSLContext) -> Finding:
     """Raises :class:`LinkFailed`."""
     broker = config.broker
-    topology = Topology(broker.prefix)
+    topology = broker.topology
     what = f"messages that were too large for hosts (the queue {topology.parking.queue})"
     parked = await ParkedMessages.open(
         node, broker.account, topology, timeout=broker.dial_timeout, ssl_context=context
@@ -449,7 +448,7 @@ async def _verify(
     return await provision.verify(
         node,
         config.broker.account,
-        Topology(config.broker.prefix),
+        config.broker.topology,
         rooms=rooms,
         timeout=config.broker.dial_timeout,
         ssl_context=context,

@@ -13,7 +13,6 @@ from typing import TypeVar
 from broker.publishing.channels import AMQP_ERRORS, describe
 from broker.publishing.link import LinkFailed
 from broker.publishing.parked import NotPutBack, ParkedMessage, ParkedMessages
-from broker.topology import Topology
 from gateway import tls
 from gateway.cli.findings import say
 from gateway.cli.running import Unusable, WrongOptions, run
@@ -26,7 +25,7 @@ Settle = Callable[[ParkedMessages, ParkedMessage], Awaitable[None]]
 def show(_: argparse.Namespace, settings: Config) -> int:
     """List the parked messages: the id, when, why and from where, the size and the properties."""
     number = run(_with_parked(settings, _show))
-    say(f"{number} parked messages in {Topology(settings.broker.prefix).parking.queue}")
+    say(f"{number} parked messages in {settings.broker.topology.parking.queue}")
     return 0
 
 
@@ -133,7 +132,7 @@ async def _opened(settings: Config) -> ParkedMessages:
             return await ParkedMessages.open(
                 node,
                 broker.account,
-                Topology(broker.prefix),
+                broker.topology,
                 timeout=broker.dial_timeout,
                 ssl_context=context,
             )

@@ -14,7 +14,6 @@ from broker.management.policies import Plan
 from broker.publishing import provision
 from broker.publishing.link import LinkFailed
 from broker.publishing.provision import MISSING, Check
-from broker.topology import Topology
 from gateway import tls
 from gateway.cli import administrator
 from gateway.cli.administrator import Access
@@ -89,7 +88,7 @@ def _on_some_node(
                 work(
                     node,
                     broker.account,
-                    Topology(broker.prefix),
+                    broker.topology,
                     rooms=rooms,
                     timeout=broker.dial_timeout,
                     ssl_context=context,

@@ -17,7 +17,8 @@ def publication(message: Message, topology: Topology) -> Publication:
     """The AMQP publication of a message: persistent if it has a number, expiring if not (instant).
 
     Header values are strings, because RabbitMQ's STOMP adapter drops small integers. One of them
-    keeps an instant message out of the private queues.
+    keeps an instant message out of the private queues. What no private queue gets need not be taken
+    by anybody: the history has it.
     """
     guaranteed = message.seq is not None
     headers = {
@@ -36,4 +37,5 @@ def publication(message: Message, topology: Topology) -> Publication:
         headers=headers,
         persistent=guaranteed,
         expiration_ms=None if guaranteed else INSTANT_EXPIRES_MS,
+        mandatory=topology.is_queued(message.stream) or not guaranteed,
     )

@@ -50,6 +50,6 @@ def private_queues(made_with: Foundation, *, store: Store, publisher: Broker) ->
             utc=f.clock.utc,
             tasks=f.tasks.part(),
         ),
-        missed=Missed(store, acknowledgements, utc=f.clock.utc),
+        missed=Missed(store, acknowledgements, f.topology, utc=f.clock.utc),
         parked=Parked(publisher, f.topology, tasks=f.tasks.part()),
     )

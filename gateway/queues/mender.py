@@ -362,7 +362,8 @@ class QueueMender:
             async with asyncio.timeout(LANDING):
                 await self._lanes.landed(room)
             await self._acknowledgements.flush()
-            refill, count = Refill(self._store, room, now=self._utc()), 0
+            streams = self._topology.queued_streams(room)
+            refill, count = Refill(self._store, streams, now=self._utc()), 0
             async for page in refill.before_binding():
                 count += len(page)
                 await repair.fill([publication(each, self._topology) for each in page])
@@ -413,7 +414,12 @@ class QueueMender:
                 continue
             settled = self._broker.sound_for >= SETTLED
             stuck = self._lanes.stuck(STUCK if settled else STUCK_LONG)
-            rooms = {entry.message.stream.room: entry for entry in stuck}
+            # What the queue does not get says nothing about it, and must not get into it.
+            rooms = {
+                stream.room: entry
+                for entry in stuck
+                if self._topology.is_queued(stream := entry.message.stream)
+            }
             for room in self._examined.keys() - rooms.keys():
                 del self._examined[room]
             for room, entry in rooms.items():

@@ -13,7 +13,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol
 
 from broker.timing.readings import UtcTime
-from broker.topology import PRIVATE_QUEUE_EXPIRES_MS, Audience, Stream
+from broker.topology import PRIVATE_QUEUE_EXPIRES_MS, Stream, Topology
 from gateway.domain.message import Message
 from gateway.live.relay.missed import Gap
 from gateway.queues.acknowledged import INTERVAL, Acknowledgements
@@ -38,15 +38,24 @@ class Missed:
     """The messages that are missing in sessions which consume private queues."""
 
     def __init__(
-        self, history: History, acknowledgements: Acknowledgements, *, utc: UtcTime
+        self,
+        history: History,
+        acknowledgements: Acknowledgements,
+        topology: Topology,
+        *,
+        utc: UtcTime,
     ) -> None:
         self._history = history
+        self._topology = topology
         self._acknowledgements = acknowledgements
         self._utc = utc
 
     async def before(self, gap: Gap) -> AsyncIterator[Message]:
         """See :meth:`gateway.live.relay.missed.MissedMessages.before`."""
-        streams = [Stream(audience, gap.stream.room) for audience in Audience]
+        streams = self._topology.queued_streams(gap.stream.room)
+        if gap.stream not in streams:
+            # From before the queue got questions alone: hosts have the rest by the topic.
+            return
         new = [stream for stream in streams if stream not in gap.seen]
         if new:
             await self._acknowledgements.flush()

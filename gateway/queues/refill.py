@@ -13,7 +13,6 @@ from broker.topology import (
     PRIVATE_QUEUE_BYTES,
     PRIVATE_QUEUE_EXPIRES_MS,
     PRIVATE_QUEUE_MESSAGES,
-    Audience,
     Stream,
 )
 from gateway.domain.message import Message
@@ -69,10 +68,10 @@ class Refill:
     out before the queue is bound, and added afterwards: in doubt they come twice.
     """
 
-    def __init__(self, history: History, room: int, *, now: datetime) -> None:
+    def __init__(self, history: History, streams: Sequence[Stream], *, now: datetime) -> None:
         self._history = history
         self._day_ago = now - timedelta(milliseconds=PRIVATE_QUEUE_EXPIRES_MS)
-        self._streams = [Stream(audience, room) for audience in Audience]
+        self._streams = streams
         #: By stream: what the queue has, in spans.
         self._done: dict[Stream, list[Span]] = {stream: [] for stream in self._streams}
         self._acknowledged: Mapping[Stream, int] = {}

@@ -3,17 +3,18 @@
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench_suite import markdown, report
+from bench_suite import markdown, report, rounds
 from bench_suite.names import GATEWAYS, SYSTEMS, USUAL
 from bench_suite.peers import PROXIES
+from bench_suite.result import Row
 from bench_suite.run import Scale
-from bench_suite.suite import Plan, measure
+from bench_suite.suite import SCENARIOS, Plan, measure
 from bench_suite.system import Lab, progress
 from devenv import command_lines, packages, rabbitmq, tls
 from devenv.cluster import Cluster
@@ -50,6 +51,8 @@ def main() -> int:
     document = report.document(rows, plan, datetime.now(UTC))
     options.json.write_text(json.dumps(document, indent=1))
     print(f"figures: {options.json}")
+    if options.compare:
+        _compare(rows, options.compare)
     if options.plot:
         # Only for who wants a picture: it is in the extra "bench".
         from bench_suite.plot import draw  # noqa: PLC0415
@@ -57,6 +60,14 @@ def main() -> int:
         draw(rows, options.plot)
         print(f"picture: {options.plot}")
     return int(any(row.failed for row in rows if row.system in GATEWAYS))
+
+
+def _compare(rows: Sequence[Row], file: Path) -> None:
+    figures = {name: scenario.figures for name, scenario in SCENARIOS.items()}
+    lines = list(rounds.worse(rows, rounds.read(json.loads(file.read_text())), figures))
+    print(f"worse than in {file}:" if lines else f"nothing is worse than in {file}")
+    for line in lines:
+        print(f"  {line}")
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -83,6 +94,7 @@ def _plan(options: argparse.Namespace) -> Plan:
             quick=options.quick,
         ),
         workers=options.load,
+        rounds=options.rounds,
     )
 
 

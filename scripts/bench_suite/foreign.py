@@ -17,7 +17,7 @@ from devenv.broker_users import User
 from devenv.errors import SetupError
 
 #: How the gateway lets them in, and reads a topic once for all of them.
-AUTH: Final[Mapping[str, Any]] = {"rabbitmq": {"shared": True}}
+TABLES: Final[Mapping[str, Mapping[str, Any]]] = {"auth": {"rabbitmq": {"shared": True}}}
 #: Logins that the clients share, as pages of an application do.
 LOGINS: Final = 10
 

@@ -119,11 +119,11 @@ def gateway(
     tls: bool,
     store: str = "",
     settings: Mapping[str, Any] = MEASURED,
-    auth: Mapping[str, Any] | None = None,
+    further: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> Iterator[Gateway]:
     """Run a gateway on an empty SQLite database, or on ``store``; it is gone at the end.
 
-    ``auth``: further ways to log in.
+    ``further``: by the name of a table, more of its keys.
     """
     port, internal_port = lab.cluster.gateway_port(1), lab.cluster.gateway_port(0)
     secret = secrets.token_urlsafe(32)
@@ -146,7 +146,8 @@ def gateway(
             "issuer": _ISSUER,
             "audience": _AUDIENCE,
         }
-        tables["auth"].update(auth or {})
+        for name_of_table, keys in (further or {}).items():
+            tables[name_of_table].update(keys)
         if store:
             tables["store"]["url"] = store
         config.write_text(gateway_toml.render({"fanout": fanout, **settings, **tables}))

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from bench_suite import rounds
 from bench_suite.report import best_peer
 from bench_suite.result import Figure, Row
 from bench_suite.suite import SCENARIOS
@@ -18,7 +19,7 @@ _SHOWN = "shared"
 
 def comparison(document: Mapping[str, Any]) -> str:
     """``document`` as `report.document` made it. Failed rows are left out and named below."""
-    rows = [_row(each) for each in document["rows"]]
+    rows = rounds.read(document)
     lines = [line for row in rows if row.system == _SHOWN for line in _lines(row, rows)]
     notes = [_note(document)]
     notes += [f"{row.scenario}, {row.name}: {_fault(row)}" for row in rows if row.failed]
@@ -42,10 +43,6 @@ def _lines(row: Row, rows: Sequence[Row]) -> Iterator[str]:
 
 def _value(figure: Figure, row: Row) -> str:
     return f"{row.values[figure.key]:,.{figure.digits}f}"
-
-
-def _row(given: Mapping[str, Any]) -> Row:
-    return Row(**{key: value for key, value in given.items() if key != "ratios"})
 
 
 def _fault(row: Row) -> str:

@@ -9,7 +9,18 @@ GATEWAYS: Final = ("shared", "passthrough")
 SYSTEMS: Final = (*PEERS, *GATEWAYS)
 #: Measured unless others are asked for.
 USUAL: Final = (
-    *("fanout", "foreign", "rooms", "storm", "storm-many", "storm-relays", "idle", "relay", "post"),
+    *(
+        "fanout",
+        "foreign",
+        "rooms",
+        "rooms-questions",
+        "storm",
+        "storm-many",
+        "storm-relays",
+        "idle",
+        "relay",
+        "post",
+    ),
 )
 #: Those that break nodes.
 OUTAGES: Final = ("node-kill", "node-stop", "node-hang")

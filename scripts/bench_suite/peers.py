@@ -1,5 +1,6 @@
 """The proxies that are used in front of RabbitMQ today, run with the templates of conf/bench."""
 
+import os
 import shutil
 import socket
 import sys
@@ -115,6 +116,29 @@ def empty_tornado(lab: Lab) -> Iterator[Door]:
             pids=child.pids,
             who=lambda index: lab.cluster.admin,
         )
+
+
+@contextmanager
+def obvious_way(lab: Lab) -> Iterator[Door]:
+    """Run a Tornado that stores and publishes each message as one would write it in an hour."""
+    port = lab.cluster.gateway_port(8)
+    account = lab.cluster.admin
+    address = lab.cluster.nodes[0].amqp_url.removeprefix("amqp://")
+    with TemporaryDirectory(dir=lab.folder, prefix="obvious-") as folder:
+        command = [sys.executable, "-m", "bench_suite.obvious_way", str(port), f"{folder}/store.db"]
+        # Not on the command line, which everybody sees.
+        environment = {
+            **os.environ,
+            "AMQP_URL": f"amqp://{account.name}:{account.password}@{address}/",
+        }
+        with running(command, log=lab.folder / "obvious.log", env=environment) as child:
+            _wait_for(port, child)
+            yield Door(
+                name="the obvious way",
+                addresses=[("127.0.0.1", port)],
+                pids=child.pids,
+                who=lambda index: lab.cluster.admin,
+            )
 
 
 @contextmanager

@@ -16,7 +16,11 @@ NOTES = (
     "×: against the best of the peers (RabbitMQ itself and the proxies) of this run, plain and "
     "TLS apart.",
     "load: of one core, what the load generator takes.",
+    "noise: by how much pieces of work took longer than the quickest, before the measurement; "
+    "above 10 % somebody else used the machine.",
+    "±: half of what a figure varied by over the rounds, of its median.",
 )
+_NOISE = Figure("noise", "noise %")
 
 
 def tables(rows: Sequence[Row]) -> str:
@@ -37,12 +41,11 @@ def table(name: str, rows: Sequence[Row]) -> str:
     if not rows:
         return ""
     scenario = SCENARIOS[name]
-    cells = [["", *(figure.title for figure in scenario.figures), ""]]
+    figures = [*scenario.figures, _NOISE]
+    cells = [["", *(figure.title for figure in figures), ""]]
     for row in rows:
         verdict = "failed" if row.failure else f"{row.faults} faults" if row.faults else "ok"
-        cells.append(
-            [row.name, *(_cell(figure, row, rows) for figure in scenario.figures), verdict]
-        )
+        cells.append([row.name, *(_cell(figure, row, rows) for figure in figures), verdict])
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = [f"\n{name}: {scenario.title}"]
     for line in cells:
@@ -75,6 +78,7 @@ def document(rows: Sequence[Row], plan: Plan, at: datetime) -> dict[str, Any]:
     return {
         "at": at.isoformat(timespec="seconds"),
         "machine": {"system": platform.platform(), "cores": os.cpu_count()},
+        "rounds": plan.rounds,
         "scale": {"clients": plan.scale.clients, "many": plan.scale.many}
         | {"seconds": plan.scale.seconds, "load_processes": plan.workers},
         "rows": [row.as_json() | {"ratios": _ratios(row, rows)} for row in rows],
@@ -104,6 +108,10 @@ def _peers(figure: Figure, row: Row, rows: Sequence[Row]) -> Iterator[Row]:
 def _cell(figure: Figure, row: Row, rows: Sequence[Row]) -> str:
     if figure.key not in row.values:
         return "-"
-    text = f"{row.values[figure.key]:,.{figure.digits}f}"
+    value = row.values[figure.key]
+    text = f"{value:,.{figure.digits}f}"
+    if figure.key in row.spread and value:
+        low, high = row.spread[figure.key]
+        text += f" ±{50 * (high - low) / abs(value):.0f} %"
     against = ratio(figure, row, rows)
     return text if against is None else f"{text} ({against:.3g}×)"

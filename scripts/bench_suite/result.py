@@ -18,7 +18,8 @@ class Figure:
 class Row:
     """The result of one system in one scenario.
 
-    ``values`` by the figures' keys; ``faults``: holes, repetitions, foreign messages, losses.
+    ``values`` by the figures' keys; ``spread``: the lowest and the highest of several rounds, whose
+    median the value is; ``faults``: holes, repetitions, foreign messages, losses.
     """
 
     scenario: str
@@ -28,6 +29,7 @@ class Row:
     faults: int = 0
     told: list[str] = field(default_factory=list)
     failure: str = ""
+    spread: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def name(self) -> str:

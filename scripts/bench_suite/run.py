@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from bench_suite import peers
+from bench_suite import noise, peers
 from bench_suite.gateways import Gateway, gateway
 from bench_suite.load import Load, LoadFailed, Verdict, load
 from bench_suite.names import GATEWAYS
@@ -22,7 +22,7 @@ _IDLE = 0.25
 #: Seconds over which it is measured what they take at rest.
 _IDLE_LOOK = 2.0
 #: What posting is compared with.
-TORNADO, AIORMQ = "empty Tornado", "bare aiormq"
+OBVIOUS, TORNADO, AIORMQ = "the obvious way", "empty Tornado", "bare aiormq"
 
 
 @dataclass(frozen=True)
@@ -72,23 +72,29 @@ class Run:
 
 @contextmanager
 def surroundings(
-    lab: Lab, scale: Scale, row: Row, *, workers: int, auth: Mapping[str, Any]
+    lab: Lab,
+    scale: Scale,
+    row: Row,
+    *,
+    workers: int,
+    further: Mapping[str, Mapping[str, Any]],
 ) -> Iterator[Run]:
     """Set up everything for one system in one scenario; at the end nothing of it is left.
 
-    ``auth``: further ways to log in, if it is a gateway.
+    ``further``: by the name of a table, more of its keys, if it is a gateway.
     """
     brokers = broker_pids(lab)
     # The private queues of earlier rooms would go on taking messages.
     lab.cluster.delete_queues()
     # Those of the clients before have to be gone; a gateway has some of its own.
     within(lambda: not transient_queues(lab))
-    system = running(lab, row.system, tls=row.tls, auth=auth)
+    system = running(lab, row.system, tls=row.tls, further=further)
     with system as (door, its_gateway), load(workers) as generator:
         within(lambda: at_rest(brokers))
         idle = Stopwatch({"rabbitmq": brokers})
         time.sleep(_IDLE_LOOK)
         share = idle.stop().share("rabbitmq")
+        row.values["noise"] = noise.probe()
         try:
             yield Run(lab, door, its_gateway, generator, scale, row, brokers, share, lab.progress)
         finally:
@@ -97,13 +103,16 @@ def surroundings(
 
 @contextmanager
 def running(
-    lab: Lab, system: str, *, tls: bool, auth: Mapping[str, Any]
+    lab: Lab, system: str, *, tls: bool, further: Mapping[str, Mapping[str, Any]]
 ) -> Iterator[tuple[Door, Gateway | None]]:
     if system in GATEWAYS:
-        with gateway(lab, fanout=system, tls=tls, auth=auth) as its_gateway:
+        with gateway(lab, fanout=system, tls=tls, further=further) as its_gateway:
             yield its_gateway.door, its_gateway
     elif system == TORNADO:
         with peers.empty_tornado(lab) as door:
+            yield door, None
+    elif system == OBVIOUS:
+        with peers.obvious_way(lab) as door:
             yield door, None
     elif system in ("direct", AIORMQ):
         with peers.direct(lab) as door:

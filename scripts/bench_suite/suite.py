@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench_suite import foreign as application
+from bench_suite import rounds
 from bench_suite.flood import FloodFailed
 from bench_suite.load import LoadFailed
 from bench_suite.names import PEERS, SYSTEMS
 from bench_suite.result import Figure, Row
-from bench_suite.run import AIORMQ, TORNADO, Run, Scale, surroundings
+from bench_suite.run import AIORMQ, OBVIOUS, TORNADO, Run, Scale, surroundings
 from bench_suite.scenarios import fanout, foreign, idle, outage, post, relay, rooms, storm
 from bench_suite.system import Lab
 from devenv.errors import SetupError
@@ -23,8 +24,8 @@ class Scenario:
     """A scenario, and the systems that are measured in it.
 
     ``systems``: those that it makes sense for. ``references`` are measured with each of them, and
-    compared with instead of the peers; the first is the one for the ratios. ``auth``: a gateway's
-    further ways to log in.
+    compared with instead of the peers; the first is the one for the ratios. ``further``: what a
+    gateway's configuration has besides, by table.
     """
 
     title: str
@@ -32,7 +33,7 @@ class Scenario:
     figures: Sequence[Figure]
     systems: Sequence[str] = SYSTEMS
     references: Sequence[str] = ()
-    auth: Mapping[str, Any] = field(default_factory=dict)
+    further: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 SCENARIOS = {
@@ -42,9 +43,15 @@ SCENARIOS = {
         foreign.measure,
         foreign.FIGURES,
         systems=(*PEERS, "shared"),
-        auth=application.AUTH,
+        further=application.TABLES,
     ),
     "rooms": Scenario("rooms of 10, everyone speaks", rooms.measure, rooms.FIGURES),
+    "rooms-questions": Scenario(
+        'the same, with private_queue = "questions"',
+        rooms.measure,
+        rooms.FIGURES,
+        further={"broker": {"private_queue": "questions"}},
+    ),
     "storm": Scenario("all connect and subscribe at once", storm.measure, storm.FIGURES),
     "storm-many": Scenario(
         "so do very many", storm.measure_many, storm.FIGURES, systems=("shared",)
@@ -54,7 +61,7 @@ SCENARIOS = {
         storm.measure_relays,
         storm.RELAY_FIGURES,
         systems=(*PEERS, "shared"),
-        auth=application.AUTH,
+        further=application.TABLES,
     ),
     "idle": Scenario(
         "memory of those who only listen",
@@ -68,7 +75,7 @@ SCENARIOS = {
         post.measure,
         post.FIGURES,
         systems=("shared",),
-        references=(TORNADO, AIORMQ),
+        references=(OBVIOUS, TORNADO, AIORMQ),
     ),
     "node-kill": Scenario(
         "a node is killed: the longest time without a message",
@@ -93,36 +100,55 @@ SCENARIOS = {
 
 @dataclass(frozen=True)
 class Plan:
-    """The scenarios and systems to measure. ``tls``: also with TLS, where a system can."""
+    """The scenarios and systems to measure. ``tls``: also with TLS, where a system can.
+
+    ``rounds``: how often, the systems of a scenario in turns.
+    """
 
     scenarios: Sequence[str]
     systems: Sequence[str]
     tls: bool
     scale: Scale
     workers: int
+    rounds: int = 1
 
 
 def measure(plan: Plan, lab: Lab) -> list[Row]:
     """A row for each system in each scenario; a failed one gives the reason, others go on."""
-    rows = []
-    for name in plan.scenarios:
-        scenario = SCENARIOS[name]
-        asked = [system for system in plan.systems if system in scenario.systems]
-        for system in [*scenario.references, *asked]:
-            for tls in (False, True) if plan.tls and system in _SPEAK_TLS else (False,):
-                row = Row(name, system, tls)
-                lab.progress(f"{name}: {row.name}")
-                try:
-                    with surroundings(
-                        lab, plan.scale, row, workers=plan.workers, auth=scenario.auth
-                    ) as run:
-                        scenario.measure(run)
-                    row.failure = unmeasured(row, scenario.figures)
-                except (LoadFailed, FloodFailed, SetupError, RuntimeError, OSError) as error:
-                    row.failure = f"{type(error).__name__}: {error}"
-                lab.progress(f"{name}: {row.name}: {said(row, scenario.figures)}")
-                rows.append(row)
-    return rows
+    return [row for name in plan.scenarios for row in _of_scenario(name, plan, lab)]
+
+
+def _of_scenario(name: str, plan: Plan, lab: Lab) -> list[Row]:
+    scenario = SCENARIOS[name]
+    asked = [system for system in plan.systems if system in scenario.systems]
+    doors = [
+        (system, tls)
+        for system in [*scenario.references, *asked]
+        for tls in ((False, True) if plan.tls and system in _SPEAK_TLS else (False,))
+    ]
+    measured: dict[tuple[str, bool], list[Row]] = {door: [] for door in doors}
+    for _ in range(plan.rounds):
+        # In turns: what disturbs the machine for a minute disturbs all of them.
+        for system, tls in doors:
+            measured[system, tls].append(_one(Row(name, system, tls), plan, lab))
+    return [rounds.together(rows) for rows in measured.values()]
+
+
+def _one(row: Row, plan: Plan, lab: Lab) -> Row:
+    scenario = SCENARIOS[row.scenario]
+    lab.progress(f"{row.scenario}: {row.name}")
+    try:
+        with surroundings(
+            lab, plan.scale, row, workers=plan.workers, further=scenario.further
+        ) as run:
+            scenario.measure(run)
+        row.failure = unmeasured(row, scenario.figures)
+    except (LoadFailed, FloodFailed, SetupError, RuntimeError, OSError) as error:
+        row.failure = f"{type(error).__name__}: {error}"
+    lab.progress(f"{row.scenario}: {row.name}: {said(row, scenario.figures)}")
+    if row.failed:
+        lab.progress(f"its logs: {lab.keep_logs(f'{row.scenario}-{row.name}')}")
+    return row
 
 
 def unmeasured(row: Row, figures: Sequence[Figure]) -> str:

@@ -1,9 +1,11 @@
 """A system under measurement: a running way for clients to RabbitMQ."""
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from bench_suite.subscriber import Client
 from devenv.broker_users import User
@@ -11,6 +13,9 @@ from devenv.cluster import Cluster
 from devenv.tls import Pair
 
 Progress = Callable[[str], None]
+
+#: Runs that failed whose logs are kept.
+_KEPT: Final = 10
 
 
 def progress() -> Progress:
@@ -33,6 +38,20 @@ class Lab:
     #: Subscribers at most; what limits connections is set up for so many.
     capacity: int
     progress: Progress
+
+    def keep_logs(self, name: str) -> Path:
+        """Copy all logs aside, as the next measurement begins new ones; the folder. Of others like
+        it only the newest stay."""
+        parent = self.folder.parent / "kept"
+        place = parent / f"{time.strftime('%Y%m%d-%H%M%S')}-{name.replace(' ', '-')}"
+        for log in (*self.folder.glob("*.log"), *(node.daemon.log for node in self.cluster.nodes)):
+            if log.is_file():
+                copy = place / f"{log.parent.name}-{log.name}"
+                place.mkdir(parents=True, exist_ok=True)
+                shutil.copyfile(log, copy)
+        for old in sorted(parent.glob("*"))[:-_KEPT]:
+            shutil.rmtree(old)
+        return place
 
 
 @dataclass(frozen=True)

@@ -56,7 +56,9 @@ def main() -> int:
 
 def _compare(cluster: Cluster, folder: Path, wanted: str) -> int:
     lab = Lab(cluster, folder, tls.ensure(folder / "tls"), 0, progress())
-    with gateway(lab, fanout="shared", tls=False, settings={}, auth={"rabbitmq": {}}) as made:
+    with gateway(
+        lab, fanout="shared", tls=False, settings={}, further={"auth": {"rabbitmq": {}}}
+    ) as made:
         sides = Sides(cluster, f"ws://127.0.0.1:{made.port}/ws", _application(cluster), wanted)
         found = [
             *_conversations(sides),

@@ -128,6 +128,12 @@ def bench() -> argparse.ArgumentParser:
     parser.add_argument("--clients", type=int, help="subscribers (default: 500)")
     parser.add_argument("--many", type=int, help="of idle and storm-many (default: 5000)")
     parser.add_argument("--seconds", type=float, help="each measurement lasts (default: 8)")
+    parser.add_argument(
+        "--rounds",
+        type=_at_least_one,
+        default=1,
+        help="of each measurement, systems in turns: medians and their spread (default: 1)",
+    )
     parser.add_argument("--nodes", type=int, default=3, help="of RabbitMQ (default: 3)")
     parser.add_argument("--tls", action="store_true", help="everything with TLS as well")
     parser.add_argument("--quick", action="store_true", help="small and short: does it work?")
@@ -135,6 +141,12 @@ def bench() -> argparse.ArgumentParser:
     parser.add_argument("--load", type=int, default=1, help="processes of the load generator")
     parser.add_argument("--install-peers", action="store_true", help="apt-get the missing proxies")
     parser.add_argument("--json", type=Path, default=_RUN / "bench.json", metavar="FILE")
+    parser.add_argument(
+        "--compare",
+        type=Path,
+        metavar="FILE.json",
+        help="of an earlier run: tell what is worse now by more than it varied",
+    )
     parser.add_argument("--plot", type=Path, metavar="FILE.png")
     parser.add_argument(
         "--markdown",

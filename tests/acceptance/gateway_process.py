@@ -130,6 +130,11 @@ class GatewayProcess:
         self._tables["tail"] = tail
         self._configure_anew()
 
+    def use_broker(self, lines: str) -> None:
+        """Other further lines of the table `broker`, as :meth:`use_nodes` has it."""
+        self._tables["broker"] = lines
+        self._configure_anew()
+
     def use_cluster(self, cluster: Cluster) -> None:
         """The nodes of another cluster from now on, as SIGHUP has it; its accounts must be the
         same."""

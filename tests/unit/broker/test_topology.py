@@ -1,10 +1,12 @@
 """The names that systems outside the gateway rely on."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.topology import Arguments, Audience, Parking, Queue, Sorting, Stream, Topology
+from broker.topology import Arguments, Audience, Parking, Queue, Queued, Sorting, Stream, Topology
 
 TOPOLOGY = Topology()
 
@@ -38,13 +40,32 @@ def test_the_private_queue_is_replicated_ordered_and_expires_after_a_day() -> No
         arguments=limited | bounds | {"x-dead-letter-exchange": "acdm.mo.interact.parking"},
         earlier=(limited | bounds, limited, as_ever),
         sorting=sorting,
+        # As a former version bound it.
+        unwanted=(past := (("amq.topic", key),)),
     )
     assert list(queue.variants) == [
         queue,
-        Queue(name, key, limited | bounds, sorting=sorting),
-        Queue(name, key, limited, sorting=sorting),
-        Queue(name, key, as_ever, sorting=sorting),
+        Queue(name, key, limited | bounds, sorting=sorting, unwanted=past),
+        Queue(name, key, limited, sorting=sorting, unwanted=past),
+        Queue(name, key, as_ever, sorting=sorting, unwanted=past),
     ]
+
+
+def test_a_queue_of_questions_gets_what_is_said_to_hosts_alone_and_is_otherwise_the_same() -> None:
+    topology = Topology(queued=Queued.QUESTIONS)
+    both = TOPOLOGY.private_queue(42)
+    queue = topology.private_queue(42)
+    assert queue.binding_key == queue.name == both.name
+    assert queue.unwanted == (
+        ("amq.topic", both.binding_key),
+        (topology.sorting.kept, both.binding_key),
+    )
+    assert replace(queue, binding_key=both.binding_key, unwanted=both.unwanted) == both
+    public, private = Stream(Audience.PUBLIC, 42), Stream(Audience.PRIVATE, 42)
+    assert topology.queued_streams(42) == [private]
+    assert TOPOLOGY.queued_streams(42) == [public, private]
+    assert topology.is_queued(private)
+    assert not topology.is_queued(public)
 
 
 def test_only_what_is_rejected_is_parked_and_not_what_a_full_queue_drops() -> None:

@@ -18,7 +18,7 @@ from broker.publishing.provision import QueueFailed
 from broker.publishing.publication import Publication, Returned
 from broker.publishing.publisher import Publisher
 from broker.timing.tasks import Tasks
-from broker.topology import EXCHANGE, Audience, Stream, Topology
+from broker.topology import EXCHANGE, Audience, Queued, Stream, Topology
 from gateway.domain.message import Message
 from gateway.errors import BrokerUnavailable, StoreUnavailable
 from gateway.live.relay.consumers import Consumers
@@ -155,12 +155,12 @@ class Stage:
         self.now = START
         self.mender = self.another(publisher)
 
-    def another(self, publisher: Publisher) -> QueueMender:
+    def another(self, publisher: Publisher, topology: Topology = TOPOLOGY) -> QueueMender:
         loop = asyncio.get_running_loop()
         return QueueMender(
             publisher,
             self.store,
-            TOPOLOGY,
+            topology,
             acknowledgements=Acknowledgements(self.store, clock=loop.time, tasks=Tasks()),
             consumers=self.consumers,
             events=self.events,
@@ -530,6 +530,30 @@ def test_a_queue_that_confirms_is_left_alone_whatever_else_hangs(
         assert stage.store.record == QueueRecord("f00d", 1, is_open=True)
 
     play(scenario)
+
+
+def test_of_a_queue_of_questions_no_message_to_everyone_says_anything() -> None:
+    async def scenario(stage: Stage) -> None:
+        questions = Topology(queued=Queued.QUESTIONS)
+        mender = stage.another(stage.publisher, questions)
+        stage.store.messages = {PUBLIC: [message(1)], PRIVATE: [message(1, PRIVATE)]}
+        stage.hold()
+        stage.node.queues[QUEUE.name].dead = True
+        stage.lanes.waiting = [message(1)]
+        mender.start(stage.lanes)
+        # It looks at what is due in the same round.
+        looks = stage.store.looks
+        await eventually(lambda: stage.store.looks > looks + 2)
+        assert stage.store.record == QueueRecord("f00d", 1, is_open=True)
+        stage.lanes.waiting = [message(1), message(1, PRIVATE)]
+        await eventually(lambda: stage.store.record == QueueRecord("f00d", 2, is_open=True))
+        await eventually(lambda: stage.store.mark() in stage.node.exchanges)
+        assert stage.held == ids(message(1, PRIVATE))
+        key = questions.private_queue(ROOM).binding_key
+        assert stage.node.exchanges[SORTING.kept] == {(QUEUE.name, key)}
+        await mender.close()
+
+    play(scenario, watch=False)
 
 
 def test_while_no_queue_confirms_none_is_replaced(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 from broker.timing.tasks import Tasks
-from broker.topology import Audience, Stream
+from broker.topology import Audience, Queued, Stream, Topology
 from gateway.domain.message import Message
 from gateway.live.relay.missed import Gap
 from gateway.queues.acknowledged import Acknowledgements
@@ -51,7 +51,12 @@ class FakeHistory:
 
 
 def missed(
-    history: FakeHistory, gap: Gap, *, acknowledged: Sequence[int] = (), hours: float = 1.0
+    history: FakeHistory,
+    gap: Gap,
+    *,
+    acknowledged: Sequence[int] = (),
+    hours: float = 1.0,
+    queued: Queued = Queued.EVERYTHING,
 ) -> list[str]:
     """The messages, as text."""
 
@@ -60,7 +65,8 @@ def missed(
         notes = Acknowledgements(history, clock=loop.time, tasks=Tasks())
         for seq in acknowledged:
             notes.acknowledged(PUBLIC, seq)
-        found = Missed(history, notes, utc=lambda: START + timedelta(hours=hours))
+        now = START + timedelta(hours=hours)
+        found = Missed(history, notes, Topology(queued=queued), utc=lambda: now)
         return [f"{each.stream.audience} {each.seq}" async for each in found.before(gap)]
 
     return run(whole())
@@ -78,6 +84,18 @@ def test_all_between_what_is_acknowledged_and_what_comes_is_missing() -> None:
     history = FakeHistory({PUBLIC: [message(n) for n in range(1, 9)]}, {PUBLIC: 2})
     assert missed(history, gap(6)) == public(3, 4, 5)
     assert missed(history, gap(3)) == []
+
+
+def test_what_the_queue_never_gets_is_not_missing() -> None:
+    history = FakeHistory(
+        {
+            PUBLIC: [message(n) for n in range(1, 9)],
+            PRIVATE: [message(n, PRIVATE) for n in range(1, 4)],
+        }
+    )
+    assert missed(history, gap(3, PRIVATE), queued=Queued.QUESTIONS) == ["private 1", "private 2"]
+    # From before the configuration changed.
+    assert missed(history, gap(6), queued=Queued.QUESTIONS) == []
 
 
 def test_in_the_middle_of_a_session_it_is_what_is_between() -> None:

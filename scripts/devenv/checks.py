@@ -236,7 +236,7 @@ def _verdict(sessions: list[Outcome]) -> tuple[int, Counter[str]]:
         for each in sessions
         for name in second_try.failed(_cache(each.job.name))
     ]
-    tried = second_try.candidates([each.name for each in failed])
+    tried = second_try.candidates([each.name for each in failed], of=counts.total())
     if code == _TESTS_FAILED and tried:
         again = [each for each in failed if each.name in tried]
         _say("a second try for " + ", ".join(map(str, again)))

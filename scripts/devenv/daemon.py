@@ -13,6 +13,9 @@ from pathlib import Path
 import psutil
 
 MARK = "INTERACT_DAEMON"
+_STOPS_WITHIN = 10.0
+#: What no longer does anything after SIGSTOP.
+_STANDS = (psutil.STATUS_STOPPED, psutil.STATUS_DEAD, psutil.STATUS_ZOMBIE)
 
 
 class Daemon:
@@ -66,8 +69,14 @@ class Daemon:
         return any(_status(process) == psutil.STATUS_STOPPED for process in self.processes())
 
     def pause(self) -> None:
-        """Let it hang (SIGSTOP): its sockets stay open."""
+        """Let it hang (SIGSTOP): its sockets stay open. On a busy machine it goes on for a moment
+        after the signal; this returns when it has stopped."""
         self._signal_all(signal.SIGSTOP)
+        deadline = time.monotonic() + _STOPS_WITHIN
+        while time.monotonic() < deadline:
+            if all(_status(each) in _STANDS for each in self.processes()):
+                return
+            time.sleep(0.005)
 
     def resume(self) -> None:
         """Let it go on after a pause (SIGCONT)."""

@@ -24,6 +24,9 @@ from devenv.cluster import Cluster
 
 pytestmark = pytest.mark.cluster
 
+#: Seconds for what is not away, on a busy machine.
+_PATIENCE = 30.0
+
 
 def dialled(node: Node) -> int:
     port = int(node.web_stomp.rsplit(":", 1)[1].removesuffix("/ws"))
@@ -39,7 +42,8 @@ def test_a_session_carries_a_message_from_one_node_to_another(
 
     async def run() -> None:
         reader, writer = [
-            await log_in(await dial(node, timeout=5), credentials, timeout=5) for node in nodes[:2]
+            await log_in(await dial(node, timeout=_PATIENCE), credentials, timeout=_PATIENCE)
+            for node in nodes[:2]
         ]
         receipt = ("receipt", "subscribed")
         await reader.send(stomp.serialise("SUBSCRIBE", [destination, ("id", "1"), receipt]))
@@ -47,7 +51,7 @@ def test_a_session_carries_a_message_from_one_node_to_another(
         parser = stomp.FrameParser(stomp.Limits(), stomp.SERVER_COMMANDS)
         received: list[stomp.Frame] = []
         frames.feed(reader.leftover)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(_PATIENCE):
             while len(received) < 2:
                 for event in frames.feed(await reader.stream.read_bytes(65536, partial=True)):
                     assert isinstance(event, Data)
@@ -75,9 +79,11 @@ def test_a_refused_login_is_told_and_its_socket_closed(
     vhost = "wrong" if wrong == "vhost" else "/"
 
     async def run() -> None:
-        websocket = await dial(nodes[0], timeout=5)
+        websocket = await dial(nodes[0], timeout=_PATIENCE)
         with pytest.raises(LoginRefused, match=message):
-            await log_in(websocket, Credentials(credentials.login, passcode, vhost), timeout=5)
+            await log_in(
+                websocket, Credentials(credentials.login, passcode, vhost), timeout=_PATIENCE
+            )
         assert dialled(nodes[0]) == 0
 
     uvloop.run(run())
@@ -87,7 +93,7 @@ def test_a_hanging_node_is_a_timeout_and_its_socket_is_closed(
     cluster: Cluster, nodes: list[Node], credentials: Credentials
 ) -> None:
     async def run() -> None:
-        websocket = await dial(nodes[0], timeout=5)
+        websocket = await dial(nodes[0], timeout=_PATIENCE)
         cluster.pause_node(1)
         try:
             with pytest.raises(DialTimeout, match="no CONNECTED"):
@@ -128,26 +134,26 @@ def test_probes_take_a_dead_and_a_hanging_node_out_and_a_recovered_one_in(
         prober.start()
         try:
             for node in nodes:
-                state = await until(balancer, node.name, Health.HEALTHY, within=5)
+                state = await until(balancer, node.name, Health.HEALTHY, within=_PATIENCE)
                 assert state.probe is not None
                 assert state.probe.latency is not None
                 assert 0 < state.probe.latency < 2
 
             cluster.pause_node(1)
-            hanging = await until(balancer, "r1@localhost", Health.OUT, within=5)
+            hanging = await until(balancer, "r1@localhost", Health.OUT, within=_PATIENCE)
             assert hanging.why_out in ("no WebSocket within 1 s", "no CONNECTED within 1 s")
             cluster.resume_node(1)
-            await until(balancer, "r1@localhost", Health.HEALTHY, within=30)
+            await until(balancer, "r1@localhost", Health.HEALTHY, within=_PATIENCE)
 
             await asyncio.to_thread(cluster.kill_node, 2)
-            dead = await until(balancer, "r2@localhost", Health.OUT, within=5)
+            dead = await until(balancer, "r2@localhost", Health.OUT, within=_PATIENCE)
             assert re.search("refused|reset|closed", dead.why_out or "")
             assert {balancer.acquire().node.name for _ in range(4)} <= {
                 "r1@localhost",
                 "r3@localhost",
             }
             await asyncio.to_thread(cluster.start_node, 2)
-            await until(balancer, "r2@localhost", Health.HEALTHY, within=30)
+            await until(balancer, "r2@localhost", Health.HEALTHY, within=_PATIENCE)
         finally:
             await prober.close()
         assert [dialled(node) for node in nodes] == [0, 0, 0]
@@ -161,7 +167,13 @@ def test_probes_with_a_wrong_password_say_so(nodes: list[Node]) -> None:
         balancer = Balancer(nodes, clock=time.monotonic, rng=rng)
         wrong = Credentials("gateway", "wrong-and-secret")
         prober = Prober(
-            nodes, balancer, wrong, interval=60, timeout=5, clock=time.monotonic, tasks=Tasks()
+            nodes,
+            balancer,
+            wrong,
+            interval=60,
+            timeout=_PATIENCE,
+            clock=time.monotonic,
+            tasks=Tasks(),
         )
         probe = await prober.probe(nodes[0])
         assert probe.error is not None

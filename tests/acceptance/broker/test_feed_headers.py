@@ -159,9 +159,9 @@ def test_headers_are_those_of_rabbitmqs_stomp_plugin(cluster: Cluster) -> None:
     account = Credentials(cluster.gateway.name, cluster.gateway.password)
 
     async def scenario() -> None:
-        stomp = await open_session(at, account, timeout=5)
+        stomp = await open_session(at, account, timeout=30)
         connection = await open_connection(
-            at, account, timeout=5, name="test", message_bytes=100_000
+            at, account, timeout=30, name="test", message_bytes=100_000
         )
         try:
             subscriber = StompSubscriber(stomp)

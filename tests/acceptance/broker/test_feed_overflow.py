@@ -76,7 +76,7 @@ def test_a_feed_that_reads_too_late_hears_that_messages_were_dropped(
 
     async def dial(number: int, node: Node) -> Connection:
         return await open_connection(
-            node, account, timeout=5, name=f"test feed {number}", message_bytes=1_000_000
+            node, account, timeout=30, name=f"test feed {number}", message_bytes=1_000_000
         )
 
     def queue(number: int) -> str:

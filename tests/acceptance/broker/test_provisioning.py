@@ -19,11 +19,11 @@ TOPOLOGY = Topology()
 
 
 def verified(node: Node, credentials: Credentials, *rooms: int) -> list[Check]:
-    return asyncio.run(verify(node, credentials, TOPOLOGY, rooms=rooms, timeout=5))
+    return asyncio.run(verify(node, credentials, TOPOLOGY, rooms=rooms, timeout=30))
 
 
 def applied(node: Node, credentials: Credentials, room: int) -> list[Check]:
-    return asyncio.run(apply(node, credentials, TOPOLOGY, rooms=[room], timeout=5))
+    return asyncio.run(apply(node, credentials, TOPOLOGY, rooms=[room], timeout=30))
 
 
 def test_missing_queues_are_named_and_applying_declares_them(
@@ -63,7 +63,7 @@ def test_a_user_who_may_neither_publish_nor_make_a_queue_is_told(
         {"configure": "", "write": "", "read": ".*"},
     )
     reader = Credentials("reader", "pw-of-reader")
-    feed = try_feed(nodes[0], reader, queue="q", key="k", timeout=5, tls=None)
+    feed = try_feed(nodes[0], reader, queue="q", key="k", timeout=30, tls=None)
     try:
         checks = verified(nodes[0], reader)
         with pytest.raises(SetUpRefused, match=r"ACCESS_REFUSED - .*access to exchange 'q'"):

@@ -11,10 +11,13 @@ from devenv import vendor
 from screenshot_suite import stand_in
 from tests.acceptance.browser.accounts import PASSWORD
 from tests.acceptance.browser.dashboard import SOON
-from tests.acceptance.browser.visitor import Visitor
+from tests.acceptance.browser.visitor import PATIENCE, Visitor
 from tests.acceptance.conftest import connected
 from tests.acceptance.gateway_process import GatewayProcess
 from tests.acceptance.stomp_client import StompClient
+
+# Playwright's own patience is that of a quiet machine.
+expect.set_options(timeout=PATIENCE)
 
 Visit = Callable[..., Visitor]
 Watch = Callable[..., Page]

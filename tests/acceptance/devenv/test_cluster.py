@@ -52,7 +52,7 @@ def _channel(cluster: Cluster, number: int, user: User) -> Iterator[BlockingChan
         connection.close()
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_only_known_users_get_in_on_every_node(cluster: Cluster) -> None:
     for number in (1, 2, 3):
         assert "Missing login" in await _connect(cluster, number)
@@ -78,7 +78,7 @@ class _Backend(RequestHandler):
         self.write("allow" if known else "deny")
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_users_of_the_gateway_are_asked_for_at_its_address(cluster: Cluster) -> None:
     assert "refused" in await _connect(cluster, 1, login="mina", passcode="nobody listens")
 

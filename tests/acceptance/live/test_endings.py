@@ -10,7 +10,7 @@ from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import StompClient
 
 _LIFETIME = 2.0
-_AT_ONCE = 1.0
+_AT_ONCE = 3.0
 
 
 @pytest.fixture(scope="module")

@@ -48,7 +48,8 @@ def test_a_client_that_wants_heart_beats_gets_them_in_time(
     for _ in range(4):
         began = time.monotonic()
         hana.heart_beat()
-        assert time.monotonic() - began <= 1.0
+        # A client gives up after two intervals, or later.
+        assert time.monotonic() - began <= 2.0
 
 
 def test_a_client_that_wants_none_gets_none(gateway: GatewayProcess, connect: Connect) -> None:

@@ -81,7 +81,7 @@ def test_a_killed_node_sends_its_clients_to_another_at_once(
         assert (error.headers["message"], code) == ("broker_unavailable", 1012)
         assert int(error.headers["retry-after"]) >= 1000
         again = stack.enter_context(_subscribed(gateway, lost, room))
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         status, _ = gateway.post(room, "hana", "still talking")
         assert status in (201, 202)
         for client in (again, *(clients[user] for user in nodes.values())):

@@ -47,7 +47,7 @@ class Client:
         self._socket.close()
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_subscription_too_many_is_refused_and_leaves_the_others_their_places(
     gateway: Gateway, public: Listener, room: str, settings: Config
 ) -> None:

@@ -678,7 +678,7 @@ def test_every_limit_that_refuses_is_met_at_the_front_door() -> None:
 
 
 @pytest.mark.parametrize("limit", PROOFS)
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_limit_is_met_counted_and_shown(
     limit: str, stage: Stage, budgets: Budgets, call_internal: Call
 ) -> None:

@@ -703,7 +703,7 @@ def test_every_limit_has_a_proof_or_waits_for_a_restart() -> None:
 
 
 @pytest.mark.parametrize("name", PROOFS)
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_limit_counts_as_soon_as_it_is_reloaded(
     name: str, stage: Stage, reload: Callable[[str, float], str]
 ) -> None:

@@ -122,7 +122,7 @@ async def _client(public: Listener, *, resets: bool) -> AsyncIterator[socket.soc
         ("an event stream", True),
     ],
 )
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_nothing_of_a_connection_waits_for_the_collector(
     kind: str,
     resets: bool,

@@ -245,7 +245,7 @@ async def test_a_dashboard_begins_with_the_past_and_goes_on_with_what_is_new(
         await told(stream)
         ticking.services.events.note(Kind.CLOSE, "left", "as asked", status=1000)
         codes: list[str] = []
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while "left" not in codes:
                 (own,) = (await told(stream))["gateways"]
                 assert "past" not in own

@@ -47,7 +47,7 @@ def resources(gateway: Gateway) -> list[str]:
     ]
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_every_resource_is_shared_with_the_list_alone(call: Call, gateway: Gateway) -> None:
     paths = resources(gateway)
     assert len(paths) > 15

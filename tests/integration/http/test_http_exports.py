@@ -183,7 +183,7 @@ async def fill(store: Store, audience: Audience, count: int) -> None:
         await store.append(drafts)
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_a_long_talk_comes_in_pages_and_is_whole(call: Call, room: str, store: Store) -> None:
     await fill(store, Audience.PUBLIC, 2 * reading.PAGE)
     await fill(store, Audience.PRIVATE, reading.PAGE + 1)
@@ -230,7 +230,7 @@ async def test_an_export_ends_when_its_reader_is_no_host_any_more(
     assert gateway.budgets.cap(EXPORTS).taken(Scope.ALL) == 0
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_nothing_is_read_for_somebody_who_lost_the_role_while_waiting_for_a_turn(
     call: Call, room: str, store: Store, gateway: Gateway
 ) -> None:
@@ -248,7 +248,7 @@ async def test_nothing_is_read_for_somebody_who_lost_the_role_while_waiting_for_
         await page
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_an_export_ends_with_its_readers_token(
     room: str,
     store: Store,

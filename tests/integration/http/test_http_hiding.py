@@ -32,7 +32,7 @@ async def first(call: Call, room: str, user: str, *roles: str) -> dict[str, Any]
     return {name: message[name] for name in PLACE}
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_others_than_hosts_see_only_its_place_until_it_is_shown_again(
     call: Call, room: str
 ) -> None:
@@ -56,7 +56,7 @@ async def test_others_than_hosts_see_only_its_place_until_it_is_shown_again(
     assert await first(call, room, "bob") == said
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_every_gateway_forgets_what_it_has_in_memory(
     call: Call, room: str, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -71,7 +71,7 @@ async def test_every_gateway_forgets_what_it_has_in_memory(
     assert forgot.is_set()
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_repeated_post_of_a_hidden_message_gets_its_answer(call: Call, room: str) -> None:
     id = "4e4a66f8-38bd-4cb6-9d63-4a3a2ac6e2f1"
     await post(call, room, "bob", "something rude", id=id)
@@ -80,7 +80,7 @@ async def test_a_repeated_post_of_a_hidden_message_gets_its_answer(call: Call, r
     assert (again.status, again.json["seq"]) == (201, 1)
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_only_hosts_hide_and_only_by_a_number_that_fits(call: Call, room: str) -> None:
     await post(call, room, "bob", "hi")
     refused = await post(call, room, "bob", {"seq": 1}, keep="hidden:1", type="hidden")

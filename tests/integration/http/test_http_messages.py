@@ -349,7 +349,7 @@ async def test_messages_no_longer_kept_are_never_a_silent_hole(
 async def _prune_all(store: Store) -> None:
     """Delete three messages, as soon as the outbox has let go of them."""
     deleted = 0
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while deleted < 3:
             deleted += await store.prune(datetime.now(UTC))
 
@@ -500,7 +500,7 @@ async def test_a_user_who_reads_too_much_at_once_is_told_and_delays_nobody(
 
 
 async def _until_in_hand(reads: HistoryReads, number: int) -> None:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while reads.in_hand < number:  # noqa: ASYNC110 - the handlers have no event for it
             await asyncio.sleep(0.01)
 

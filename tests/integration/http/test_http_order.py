@@ -28,7 +28,7 @@ def said(answer: Answer) -> bool:
     return answer.status in (201, 202)
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_muted_participant_says_nothing_until_a_host_ends_it(call: Call, room: str) -> None:
     assert said(await mute(call, room, "bob"))
     for audience in ("public", "private"):
@@ -45,7 +45,7 @@ async def test_a_muted_participant_says_nothing_until_a_host_ends_it(call: Call,
     assert said(await post(call, room, "bob"))
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_any_name_is_muted_by_an_entry_of_that_user(call: Call, room: str) -> None:
     await call("PUT", f"{room}/members/{quote('안나')}", user="anna", json={"role": "participant"})
     rest = {"keep": "muted", "of": "안나", "audience": "private", "type": "muted"}
@@ -55,7 +55,7 @@ async def test_any_name_is_muted_by_an_entry_of_that_user(call: Call, room: str)
     assert said(await post(call, room, "안나"))
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_first_answer_is_repeated_to_somebody_who_was_muted_since(
     call: Call, room: str
 ) -> None:
@@ -67,7 +67,7 @@ async def test_a_first_answer_is_repeated_to_somebody_who_was_muted_since(
     assert (said(again), again.json["seq"]) == (True, first.json["seq"])
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_without_chat_only_hosts_speak_to_everyone_and_questions_go_on(
     call: Call, room: str
 ) -> None:
@@ -85,7 +85,7 @@ async def test_without_chat_only_hosts_speak_to_everyone_and_questions_go_on(
     assert said(await post(call, room, "bob"))
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_in_slow_mode_a_participant_waits_and_is_told_for_how_long(
     call: Call, room: str
 ) -> None:
@@ -103,7 +103,7 @@ async def test_in_slow_mode_a_participant_waits_and_is_told_for_how_long(
     assert said(await post(call, room, "bob"))
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_participants_cannot_give_orders(call: Call, room: str) -> None:
     rest = {"keep": "settings", "type": "settings"}
     assert (await post(call, room, "bob", {"chat": False}, **rest)).problem == (403, "key_refused")
@@ -114,7 +114,7 @@ async def test_participants_cannot_give_orders(call: Call, room: str) -> None:
     assert said(await post(call, room, "anna"))
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 @pytest.mark.parametrize(
     ("key", "audience", "body"),
     [

@@ -17,7 +17,7 @@ async def post(call: Call, room: str, user: str = "bob") -> Answer:
     return await call("POST", f"{room}/messages", user=user, json={"body": "hi"})
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_closed_room_opens_again_with_its_members_history_and_queue(
     call: Call, room: str, store: Store, broker: FakeBroker
 ) -> None:
@@ -44,7 +44,7 @@ async def test_a_closed_room_opens_again_with_its_members_history_and_queue(
     assert await store.private_queue(1) == after
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_room_opens_at_once_and_its_queue_follows(
     call: Call, room: str, broker: FakeBroker
 ) -> None:
@@ -54,7 +54,7 @@ async def test_a_room_opens_at_once_and_its_queue_follows(
     assert (await call("GET", room, user="bob")).json["closed_at"] is None
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_deletion_of_the_queue_that_was_due_is_so_no_more(
     call: Call, room: str, store: Store, broker: FakeBroker
 ) -> None:
@@ -71,7 +71,7 @@ def few_rooms(tables: dict[str, Any]) -> None:
     tables["limits"]["open_rooms_per_user"] = 1
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 @pytest.mark.usefixtures("few_rooms")
 async def test_a_room_that_opens_again_counts_among_the_open_ones(call: Call, room: str) -> None:
     await call("DELETE", room, user="anna")
@@ -82,7 +82,7 @@ async def test_a_room_that_opens_again_counts_among_the_open_ones(call: Call, ro
     assert (await call("GET", room, user="anna")).json["closed_at"] is not None
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_deleted_room_cannot_be_opened_or_renamed(call: Call, room: str) -> None:
     await call("POST", "/api/admin/erasures", user="root", roles=("admin",), json={"room": 1})
     answer = await call("POST", f"{room}/open", user="root", roles=("admin",))
@@ -91,7 +91,7 @@ async def test_a_deleted_room_cannot_be_opened_or_renamed(call: Call, room: str)
     assert answer.problem == (404, "unknown_room")
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_room_has_another_title_and_those_in_it_are_told(
     call: Call, room: str, broker: FakeBroker
 ) -> None:
@@ -110,7 +110,7 @@ async def test_a_room_has_another_title_and_those_in_it_are_told(
     assert (await call("PATCH", room, user="anna", json={"title": "Music"})).status == 200
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_only_hosts_open_and_rename(call: Call, room: str) -> None:
     for user in ("bob", "mallory"):
         opened = await call("POST", f"{room}/open", user=user)

@@ -320,7 +320,7 @@ async def test_neither_the_password_nor_the_cookie_nor_the_query_gets_into_the_l
         assert secret not in written
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_failed_logins_of_one_address_are_limited_and_right_ones_and_others_are_not(
     call: Call, anna: str, settings: Config, limits: LiveLimits
 ) -> None:
@@ -345,7 +345,7 @@ async def test_failed_logins_of_one_address_are_limited_and_right_ones_and_other
     assert (await try_from("203.0.113.8", token=token(settings, "bo"))).status == 200
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_forty_five_pupils_behind_one_address_log_in_at_once(
     call: Call, store: Store, accounts: Accounts[Any]
 ) -> None:
@@ -361,7 +361,7 @@ async def test_forty_five_pupils_behind_one_address_log_in_at_once(
     assert [answer.status for answer in answers] == [200] * 45
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_guesser_waits_and_the_account_s_owner_comes_in_from_known_addresses(
     call: Call, anna: str
 ) -> None:

@@ -477,7 +477,7 @@ def large_pages(tables: dict[str, Any]) -> None:
 
 
 @pytest.mark.usefixtures("large_pages")
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_an_answer_that_is_not_taken_is_cut_off_when_the_session_ends(
     call: Call, anna: str, room: str, gateway: Gateway, public: Listener
 ) -> None:
@@ -491,7 +491,7 @@ async def test_an_answer_that_is_not_taken_is_cut_off_when_the_session_ends(
         received = await stream.read_bytes(2000)
         assert b" 200 " in received
         answers = gateway.services.answers
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(20):
             while not len(answers):  # noqa: ASYNC110 - it is read in its own time
                 await asyncio.sleep(0.01)
         await call("DELETE", "/api/session", headers=headers)

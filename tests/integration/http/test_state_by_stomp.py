@@ -75,7 +75,7 @@ def talk(
         io_loop.run_sync(each.hang_up)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_subscriber_gets_the_state_and_then_what_follows(
     talk: Callable[[str], Awaitable[Talk]], call: Call, room: str
 ) -> None:
@@ -103,7 +103,7 @@ async def test_a_subscriber_gets_the_state_and_then_what_follows(
     assert by_http == [json.loads(frame.body) for frame in (state[0], live)]
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_refusals_by_stomp_have_the_codes_of_http(
     talk: Callable[[str], Awaitable[Talk]],
 ) -> None:
@@ -120,7 +120,7 @@ async def test_refusals_by_stomp_have_the_codes_of_http(
         assert (error.command, error.get("message")) == ("ERROR", code), headers
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_participant_gets_no_private_state_by_stomp(
     talk: Callable[[str], Awaitable[Talk]],
 ) -> None:

@@ -11,7 +11,7 @@ from gateway.config import Config
 from gateway.http.listeners import Listener
 from tests.integration.http.conftest import token
 
-pytestmark = pytest.mark.gen_test(timeout=10)
+pytestmark = pytest.mark.gen_test
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ from tests.integration.process.test_serving import serving
 
 PASSWORD = "correct horse battery"
 #: Seconds: one is promised, and much else may keep this machine busy.
-SOON = 3.0
+SOON = 5.0
 
 
 def call(
     url: str, method: str, *, body: object = None, cookie: str = ""
 ) -> tuple[int, dict[str, object], str]:
     """Status, JSON and cookie of the answer of ``/api/session``."""
-    connection = HTTPConnection("127.0.0.1", urlsplit(url).port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", urlsplit(url).port, timeout=30)
     try:
         headers = {"Content-Type": "application/json", "Cookie": cookie}
         connection.request(method, "/api/session", json.dumps(body), headers)

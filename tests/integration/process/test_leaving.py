@@ -49,7 +49,7 @@ def within(seconds: float) -> Iterator[None]:
 
 def drain(internal: str, method: str = "POST") -> tuple[int, Any]:
     parts = urlsplit(internal)
-    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=30)
     try:
         connection.request(method, "/drain", headers={"Authorization": f"Bearer {DRAIN_TOKEN}"})
         response = connection.getresponse()
@@ -66,7 +66,7 @@ def told_to_leave(client: StompClient) -> float:
 
 
 def ended_well(process: subprocess.Popen[str]) -> None:
-    assert process.wait(timeout=15) == 0
+    assert process.wait(timeout=30) == 0
     assert process.stderr is not None
     rest = process.stderr.read()
     assert "stopped" in rest

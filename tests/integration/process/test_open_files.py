@@ -76,7 +76,7 @@ def test_beyond_its_limit_everybody_who_asks_is_answered_and_nobody_s_log_is_flo
         flooded = gateway.public if listener == "public" else gateway.internal
         host, port = urlsplit(flooded).hostname, urlsplit(flooded).port
         for _ in range(300):
-            client = stack.enter_context(socket.create_connection((host, port), timeout=5))
+            client = stack.enter_context(socket.create_connection((host, port), timeout=20))
             client.sendall(b"GET /healthz HTTP/1.1\r\nHo" if half else b"")
         # Whatever it does with them, it has time for this, again and again.
         for _ in range(20):
@@ -98,7 +98,7 @@ def test_half_bodies_of_logins_keep_nobody_out(environment: dict[str, str]) -> N
         host, port = urlsplit(gateway.public).hostname, urlsplit(gateway.public).port
         head = b"POST /api/session HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n{"
         for _ in range(140):
-            client = stack.enter_context(socket.create_connection((host, port), timeout=5))
+            client = stack.enter_context(socket.create_connection((host, port), timeout=20))
             client.sendall(head)
         for _ in range(20):
             assert get(gateway.public, "/healthz") == (200, "ok")
@@ -114,7 +114,7 @@ def test_connections_that_idle_after_an_answer_make_room_for_others(
         host, port = urlsplit(gateway.public).hostname, urlsplit(gateway.public).port
         answered = 0
         for _ in range(140):
-            client = stack.enter_context(socket.create_connection((host, port), timeout=5))
+            client = stack.enter_context(socket.create_connection((host, port), timeout=20))
             client.settimeout(20)
             client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             answered += client.recv(1000).startswith(b"HTTP/1.1 200")
@@ -132,7 +132,7 @@ def test_a_limit_that_is_no_problem_is_not_told(environment: dict[str, str]) -> 
         environment | {"GATEWAY_LIMITS__CONNECTIONS": "100"}, soft=256, hard=4096
     ) as gateway:
         parts = urlsplit(gateway.public)
-        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+        connection = http.client.HTTPConnection(parts.hostname or "", parts.port, timeout=30)
         connection.request("GET", "/healthz")
         assert connection.getresponse().status == 200
         connection.close()

@@ -53,7 +53,7 @@ class Gateway:
 
     def status(self, method: str, path: str, **headers: str) -> int:
         parts = urlsplit(self.public)
-        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=10)
+        connection = HTTPConnection(parts.hostname or "", parts.port, timeout=30)
         try:
             connection.request(method, path, headers=headers)
             return connection.getresponse().status

@@ -53,7 +53,7 @@ def get(url: str, path: str, context: SSLContext | None = None) -> tuple[int, st
     parts = urlsplit(url)
     host = parts.hostname or ""
     connection = (
-        HTTPConnection(host, parts.port, timeout=10)
+        HTTPConnection(host, parts.port, timeout=30)
         if context is None
         else HTTPSConnection(host, parts.port, timeout=10, context=context)
     )
@@ -108,7 +108,7 @@ def test_it_stops_when_asked(environment: dict[str, str], number: signal.Signals
             idle.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
             assert idle.recv(4096).startswith(b"HTTP/1.1 200")
             process.send_signal(number)
-            assert process.wait(timeout=10) == 0
+            assert process.wait(timeout=30) == 0
         assert process.stderr is not None
         rest = process.stderr.read()
         assert "stopped" in rest

@@ -74,7 +74,7 @@ def refuse(connection: Connection) -> None:
     raise LookupError("not this one")
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_writes_that_wait_are_one_commit(tmp_path: Path) -> None:
     async with stage(tmp_path / "db") as its:
         tasks = await its.waiting(*map(add, range(20)))
@@ -84,7 +84,7 @@ async def test_writes_that_wait_are_one_commit(tmp_path: Path) -> None:
         assert its.numbers() == [*range(20)]
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_no_commit_is_larger_than_the_most(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -97,7 +97,7 @@ async def test_no_commit_is_larger_than_the_most(
         assert its.numbers() == [*range(12)]
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_one_that_fails_fails_alone_and_leaves_nothing(tmp_path: Path) -> None:
     async with stage(tmp_path / "db") as its:
         tasks = await its.waiting(add(1), refuse, add(2), add(1), add(3))
@@ -109,7 +109,7 @@ async def test_one_that_fails_fails_alone_and_leaves_nothing(tmp_path: Path) -> 
         assert its.numbers() == [1, 2, 3]
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_whoever_has_gone_meanwhile_gets_nothing_stored(tmp_path: Path) -> None:
     async with stage(tmp_path / "db") as its:
         tasks = await its.waiting(add(1), add(2), add(3))
@@ -123,7 +123,7 @@ async def test_whoever_has_gone_meanwhile_gets_nothing_stored(tmp_path: Path) ->
         assert its.numbers() == [1, 3]
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_a_commit_that_fails_fails_for_all_of_them(tmp_path: Path) -> None:
     """Nobody is told that something is stored which is not."""
 

@@ -42,7 +42,7 @@ async def test_an_empty_batch_has_no_answers(store: Store) -> None:
     assert await store.append([]) == []
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_batch_of_512_is_one_batch(store: Store) -> None:
     stream = await new_stream(store)
     messages = stored(await store.append([draft(stream, n) for n in range(512)]))
@@ -171,7 +171,7 @@ async def test_a_repeated_id_is_answered_after_its_room_was_closed(store: Store)
     assert isinstance(new, RoomClosed)
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_two_gateways_number_without_hole_or_repetition(
     store: Store, other_gateway: Store
 ) -> None:
@@ -198,7 +198,7 @@ async def test_two_gateways_number_without_hole_or_repetition(
     assert await outbox_size(store) == len(drafts)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_one_id_on_two_streams_at_once_is_stored_on_one(
     store: Store, other_gateway: Store
 ) -> None:
@@ -214,7 +214,7 @@ async def test_one_id_on_two_streams_at_once_is_stored_on_one(
         assert len(await history(store, here)) + len(await history(store, there)) == 5 * n
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_nothing_is_appended_behind_the_closing_of_a_room(
     store: Store, other_gateway: Store
 ) -> None:

@@ -87,7 +87,7 @@ async def test_the_same_user_at_two_gateways_has_two_stays(
     assert len(await store.stays(room, limit=9)) == 2
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_old_stays_are_forgotten_in_portions(store: Store) -> None:
     room = await new_room(store)
     old = [stay(room, f"user {number}") for number in range(FORGOTTEN + 1)]

@@ -70,7 +70,7 @@ async def test_a_persons_messages_leave_their_place_and_nothing_else(store: Stor
     assert await store.names_out_of_form() == []
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_a_person_is_deleted_in_all_rooms_by_portions(store: Store) -> None:
     rooms = [await new_stream(store) for _ in range(3)]
     private = Stream(Audience.PRIVATE, rooms[2].room)
@@ -157,7 +157,7 @@ async def test_the_private_queue_is_made_anew_if_it_may_hold_what_was_deleted(
     assert await store.queues_due(9) == {stream.room: QueueDue.RENEWAL}
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_of_a_room_nothing_stays_but_its_numbers(store: Store) -> None:
     stream, other = await new_stream(store), await new_stream(store)
     private = Stream(Audience.PRIVATE, stream.room)

@@ -210,7 +210,7 @@ async def test_what_is_deleted_makes_room_in_a_full_room(store: Store) -> None:
     assert await refused(draft(private, "12345"))
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_much_is_pruned_while_messages_come_in(store: Store, other_gateway: Store) -> None:
     stream = await new_stream(store)
     for _ in range(3):

@@ -20,7 +20,7 @@ from tests.integration.store.test_store_post_function import address, applicatio
 from tests.integration.store.test_store_state import kept, whole
 from tests.kept_fold import standing
 
-pytestmark = [pytest.mark.postgres, pytest.mark.gen_test(timeout=60)]
+pytestmark = [pytest.mark.postgres, pytest.mark.gen_test]
 
 KEEP = "SELECT interact.keep($1, $2, $3, $4, $5, $6, $7, $8, $9)"
 

@@ -89,7 +89,7 @@ async def test_a_gateway_on_a_file_does_not_wait_for_the_one_before(tmp_path: ob
         await store.close()
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_gateways_that_take_over_at_once_share_the_messages_and_none_goes_to_two(
     store: Store, store_url: str
 ) -> None:

@@ -52,7 +52,7 @@ class Reader:
         self._connection.close()
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_readers_that_overlap_without_a_pause_do_not_let_the_log_grow(
     store: Store, store_url: str
 ) -> None:
@@ -80,7 +80,7 @@ async def test_readers_that_overlap_without_a_pause_do_not_let_the_log_grow(
     assert most < 12 * MEGABYTE
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_a_reader_that_goes_on_is_told_of_and_writes_go_on(
     store: Store, store_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -100,7 +100,7 @@ async def test_a_reader_that_goes_on_is_told_of_and_writes_go_on(
     reader.close()
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_query_without_an_end_frees_its_thread_when_nobody_waits_any_more(
     store_url: str,
 ) -> None:

@@ -37,7 +37,7 @@ async def test_opening_again_keeps_everything(store: Store, store_url: str) -> N
     await again.close()
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_gateways_that_start_at_once_on_an_empty_database_do_not_collide(
     store_url: str,
 ) -> None:

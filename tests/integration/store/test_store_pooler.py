@@ -30,7 +30,7 @@ def pooler(postgres: Postgres, postgres_url: str, tmp_path: Path) -> Iterator[Po
 
 
 @pytest.mark.postgres
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 @pytest.mark.parametrize(
     ("options", "parameters"),
     [

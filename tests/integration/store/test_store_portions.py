@@ -24,7 +24,7 @@ BODIES: list[Any] = [
 ]
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_a_page_of_large_messages_ends_at_its_bound_and_goes_on_behind_it(
     store: Store,
 ) -> None:
@@ -45,7 +45,7 @@ async def test_a_page_of_large_messages_ends_at_its_bound_and_goes_on_behind_it(
     assert (filtered.cut, filtered.messages) == (True, messages[: len(filtered.messages)])
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_so_does_a_page_of_the_outbox(store: Store) -> None:
     stream = await new_stream(store)
     messages = stored(await store.append([draft(stream, "x" * LARGE) for _ in range(40)]))
@@ -70,7 +70,7 @@ async def test_the_json_of_a_page_is_that_of_its_messages(store: Store) -> None:
     assert (nothing.messages, nothing.last) == ([], None)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_reads_of_the_history_hold_up_nothing_else(store: Store) -> None:
     """However many there are, and however long they take."""
     stream = await new_stream(store)

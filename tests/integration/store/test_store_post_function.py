@@ -21,7 +21,7 @@ from gateway.store.quota import Quota
 from tests.integration.store.content import NOON, draft, history, new_stream, outbox_size, stored
 from tests.integration.store.test_store_names import LATER
 
-pytestmark = [pytest.mark.postgres, pytest.mark.gen_test(timeout=60)]
+pytestmark = [pytest.mark.postgres, pytest.mark.gen_test]
 
 POST = "SELECT interact.post($1, $2, $3, $4, $5, $6)"
 

@@ -433,7 +433,7 @@ async def test_readers_of_the_history_keep_nobody_from_the_state(
         asyncio.create_task(store._database.scan(lambda _: None, hold, readers=Readers.HISTORY))
         for _ in range(8)
     ]
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not started:  # noqa: ASYNC110 - threads have no event of the loop's
             await asyncio.sleep(0.01)
     assert len(await asyncio.wait_for(whole(store, stream), 4)) == 1
@@ -564,7 +564,7 @@ def test_the_state_from_any_seq_on_is_the_fold_of_any_history(
     io_loop.run_sync(partial(play, steps))
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_votes_through_two_gateways_count_until_the_one_that_closes(
     store: Store, other_gateway: Store
 ) -> None:

@@ -77,7 +77,7 @@ async def _until_ready(store: Store) -> None:
                 await asyncio.sleep(0.1)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_full_database_is_not_ready_says_why_once_and_recovers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -147,7 +147,7 @@ async def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) 
     await store.close()
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_lock_of_another_program_makes_it_unready_as_long_as_it_lasts(
     tmp_path: Path,
 ) -> None:
@@ -164,7 +164,7 @@ async def test_a_lock_of_another_program_makes_it_unready_as_long_as_it_lasts(
     await store.close()
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_a_file_that_was_replaced_is_no_longer_served(tmp_path: Path) -> None:
     """A backup was copied over it: what is written goes to a file that nobody finds again."""
     path = tmp_path / "interact.db"
@@ -185,7 +185,7 @@ async def _admin(url: str) -> asyncpg.Connection:
 
 
 @pytest.mark.postgres
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_a_read_only_postgresql_is_not_ready_and_its_connections_are_not_kept(
     postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -221,7 +221,7 @@ async def test_a_read_only_postgresql_is_not_ready_and_its_connections_are_not_k
 
 
 @pytest.mark.postgres
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_connections_that_the_server_ends_are_replaced_by_themselves(
     postgres_url: str,
 ) -> None:

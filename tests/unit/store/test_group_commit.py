@@ -74,7 +74,7 @@ def no_collection() -> Iterator[None]:
     gc.enable()
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_each_of_a_group_that_failed_is_told_before_the_next_one_begins() -> None:
     """The next one may wait for another program until this one's caller has given up."""
     told, seen = threading.Event(), []
@@ -88,7 +88,7 @@ async def test_each_of_a_group_that_failed_is_told_before_the_next_one_begins() 
     assert seen == [True]
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_writes_that_are_slow_are_not_all_too_late_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -117,7 +117,7 @@ async def test_writes_that_are_slow_are_not_all_too_late_together(
     assert commits == [6, 3, 1]
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_what_nobody_waits_for_any_more_is_not_begun_alone() -> None:
     left, begun = threading.Event(), []
     queue, loop = Queue(run), asyncio.get_running_loop()
@@ -138,7 +138,7 @@ async def test_what_nobody_waits_for_any_more_is_not_begun_alone() -> None:
     assert begun == ["first", "first"]
 
 
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_a_write_that_the_thread_does_not_take_is_not_done_by_an_earlier_call() -> None:
     done: list[str] = []
     queue = Queue(run)
@@ -157,7 +157,7 @@ async def test_a_write_that_the_thread_does_not_take_is_not_done_by_an_earlier_c
     ids=["alone", "alone after all others", "by the commit"],
 )
 @pytest.mark.usefixtures("no_collection")
-@pytest.mark.gen_test(timeout=60)
+@pytest.mark.gen_test
 async def test_an_error_is_gone_with_its_caller(
     transaction: Transaction, changes: list[Callable[[object], None]]
 ) -> None:

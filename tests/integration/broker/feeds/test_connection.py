@@ -55,7 +55,7 @@ def test_a_connection_is_named_and_has_both_channels() -> None:
             assert node.received.count("Channel.Open") == 2
             connection.close()
             connection.close()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(20):
                 while node.sessions:  # noqa: ASYNC110 - of the other end
                     await asyncio.sleep(0.01)
             assert node.received[-1] == "Connection.Close"

@@ -12,7 +12,7 @@ from gateway.http.listeners import Listener
 from tests.integration.http.edge.clients import Clients, all_of, until
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_who_does_not_read_an_answer_is_cut_off_and_who_does_is_not(
     reading_nothing: Clients, public: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -33,7 +33,7 @@ async def test_who_does_not_read_an_answer_is_cut_off_and_who_does_is_not(
         assert list(public._server._unsent) == [of_client]
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_the_answers_that_nobody_takes_are_limited_in_all(
     reading_nothing: Clients, public: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:

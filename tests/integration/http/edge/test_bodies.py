@@ -19,7 +19,7 @@ from tests.integration.http.edge.clients import ASK, Open, answer, until, until_
 
 
 @pytest.mark.parametrize(("size", "wanted"), [(1, 400), (1024, 413)])
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_body_of_many_small_chunks_is_refused_and_one_of_large_ones_is_not(
     size: int, wanted: int, dial: Open, gateway: Gateway
 ) -> None:
@@ -48,7 +48,7 @@ async def test_a_body_of_many_small_chunks_is_refused_and_one_of_large_ones_is_n
         ("POST", "/api/rooms/1/messages", b'{"body":"hello"}', 202),
     ],
 )
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_client_that_has_closed_its_sending_side_gets_its_answer(  # noqa: PLR0917
     method: str,
     path: str,
@@ -76,7 +76,7 @@ async def test_a_client_that_has_closed_its_sending_side_gets_its_answer(  # noq
         assert await until_closed(reader) == b""
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_half_a_request_of_a_client_that_has_closed_its_sending_side_is_over(
     dial: Open, public: Listener
 ) -> None:
@@ -88,7 +88,7 @@ async def test_half_a_request_of_a_client_that_has_closed_its_sending_side_is_ov
 
 
 @pytest.mark.parametrize("size", [60_000, 900_000])
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_refusal_reaches_a_client_that_goes_on_sending(size: int, dial: Open) -> None:
     async with dial() as (reader, writer):
         writer.write(
@@ -101,7 +101,7 @@ async def test_a_refusal_reaches_a_client_that_goes_on_sending(size: int, dial: 
         writer.write(b"x")
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_who_never_stops_sending_after_a_refusal_is_cut_off(
     dial: Open, public: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -113,7 +113,7 @@ async def test_who_never_stops_sending_after_a_refusal_is_cut_off(
         await until(lambda: not len(public._server.lingering))
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_body_must_come_at_a_rate_and_one_that_does_is_waited_for(
     half_a_body: Open, public: Listener, monkeypatch: pytest.MonkeyPatch, gateway: Gateway
 ) -> None:
@@ -134,7 +134,7 @@ async def test_a_body_must_come_at_a_rate_and_one_that_does_is_waited_for(
     assert gateway.services.events.counts[Kind.REFUSAL, "body_too_slow", 408] == 1
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_body_has_a_longest_time(
     half_a_body: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -146,7 +146,7 @@ async def test_a_body_has_a_longest_time(
 @pytest.mark.parametrize(
     "start", ["POST /healthz", "GET /", "GET /nothing/here", "POST /nothing", "GET /ws"]
 )
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_large_body_is_not_waited_for_where_none_is_taken(start: str, dial: Open) -> None:
     async with dial() as (reader, writer):
         writer.write(f"{start} HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n".encode())
@@ -155,7 +155,7 @@ async def test_a_large_body_is_not_waited_for_where_none_is_taken(start: str, di
         assert b'"code": "too_large"' in body
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_body_without_a_length_is_not_read_to_its_end_where_none_is_taken(
     dial: Open,
 ) -> None:
@@ -169,7 +169,7 @@ async def test_a_body_without_a_length_is_not_read_to_its_end_where_none_is_take
 
 @pytest.mark.parametrize("authorization", ["", "Authorization: Bearer x.y.z\r\n"])
 @pytest.mark.parametrize("start", ["POST /api/rooms", "PUT /api/rooms/1/members/kim"])
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_the_body_of_somebody_unknown_is_not_waited_for(
     start: str, authorization: str, dial: Open
 ) -> None:
@@ -182,7 +182,7 @@ async def test_the_body_of_somebody_unknown_is_not_waited_for(
         assert b'"code": "not_authenticated"' in body or b'"code": "token_invalid"' in body
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_the_body_of_somebody_known_is(dial: Open, settings: Config) -> None:
     async with dial() as (reader, writer):
         bearer = token(settings, "kim", "host")

@@ -22,7 +22,7 @@ from gateway.observe.events import Kind
 from tests.integration.http.edge.clients import ASK, Open, answer, until_closed
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_head_that_does_not_end_is_refused_by_its_size(
     dial: Open, gateway: Gateway
 ) -> None:
@@ -35,7 +35,7 @@ async def test_a_head_that_does_not_end_is_refused_by_its_size(
     assert gateway.services.events.counts[Kind.REFUSAL, "head_too_large", 431] == 1
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_head_that_is_large_and_whole_is_refused_too_and_one_below_is_not(
     dial: Open,
 ) -> None:
@@ -45,7 +45,7 @@ async def test_a_head_that_is_large_and_whole_is_refused_too_and_one_below_is_no
             assert (await answer(reader))[0] == wanted
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_head_of_many_lines_is_refused_and_one_below_is_not(dial: Open) -> None:
     for lines, wanted in ((HEAD_LINES, 431), (HEAD_LINES - 3, 200)):
         async with dial() as (reader, writer):
@@ -53,7 +53,7 @@ async def test_a_head_of_many_lines_is_refused_and_one_below_is_not(dial: Open) 
             assert (await answer(reader))[0] == wanted
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_half_a_head_is_waited_for_so_long_and_no_longer(
     dial: Open, monkeypatch: pytest.MonkeyPatch, gateway: Gateway
 ) -> None:
@@ -73,7 +73,7 @@ async def test_half_a_head_is_waited_for_so_long_and_no_longer(
     assert gateway.services.events.counts[Kind.REFUSAL, "head_too_slow", 408] == 1
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_connection_that_idles_between_two_requests_is_not_hurried(
     dial: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,7 +88,7 @@ async def test_a_connection_that_idles_between_two_requests_is_not_hurried(
         assert (await answer(idle_reader))[0] == 200
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_connection_that_idles_too_long_is_closed_without_a_word(
     dial: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,7 +104,7 @@ async def test_a_connection_that_idles_too_long_is_closed_without_a_word(
 
 
 @pytest.mark.parametrize("said", [b"", b"\x16\x03\x01\x02\x00"], ids=["nothing", "half a hello"])
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_handshake_of_tls_counts_among_the_head_s_time(
     said: bytes, gateway: Gateway, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

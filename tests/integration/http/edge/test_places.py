@@ -48,7 +48,7 @@ from tests.integration.http.edge.clients import (
         ),
     ],
 )
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_connections_are_limited_and_their_places_given_back(  # noqa: PLR0917
     few: dict[str, Any],
     many: dict[str, Any],
@@ -86,7 +86,7 @@ async def test_connections_are_limited_and_their_places_given_back(  # noqa: PLR
 
 
 @pytest.mark.parametrize("key", ["http_connections_per_address", "http_connections"])
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_without_a_place_a_probe_is_answered_and_whoever_comes_once_there_is_one(
     key: str,
     confirms: asyncio.Event,
@@ -116,7 +116,7 @@ async def test_without_a_place_a_probe_is_answered_and_whoever_comes_once_there_
 
 
 @pytest.mark.parametrize("key", ["http_connections_per_address", "http_connections"])
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_of_those_that_wait_the_first_makes_room(
     key: str, limit: Callable[..., None], dial: Open, gateway: Gateway
 ) -> None:
@@ -137,7 +137,7 @@ async def test_of_those_that_wait_the_first_makes_room(
     assert gateway.services.events.counts[Kind.REFUSAL, "made_room", 503] == 1
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_too_many_new_connections_from_one_address_are_refused_and_probes_answered(
     limit: Callable[..., None], dial: Open, gateway: Gateway
 ) -> None:
@@ -157,7 +157,7 @@ async def test_too_many_new_connections_from_one_address_are_refused_and_probes_
     assert gateway.services.events.counts[Kind.REFUSAL, "too_many_connects", 429] == 1
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 @pytest.mark.parametrize("reset", [False, True])
 async def test_who_leaves_without_a_word_takes_nobody_s_connections(
     limit: Callable[..., None], dial: Open, public: Listener, *, reset: bool
@@ -174,7 +174,7 @@ async def test_who_leaves_without_a_word_takes_nobody_s_connections(
         assert len(public._server._places) == 1
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_half_a_body_makes_room_too(
     half_a_body: Open, dial: Open, limit: Callable[..., None]
 ) -> None:
@@ -185,7 +185,7 @@ async def test_half_a_body_makes_room_too(
         assert await until_closed(half_reader) == b""
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_whoever_makes_room_does_so_at_once_even_if_something_was_said_to_it(
     dial: Open, limit: Callable[..., None], public: Listener
 ) -> None:
@@ -203,7 +203,7 @@ async def test_whoever_makes_room_does_so_at_once_even_if_something_was_said_to_
         assert not len(public._server.lingering)
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_new_websocket_makes_no_room(
     dial: Open, public: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -226,7 +226,7 @@ async def test_a_new_websocket_makes_no_room(
     assert waiting == [None]
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_an_answer_that_nobody_reads_makes_room_too(
     reading_nothing: Clients, dial: Open, limit: Callable[..., None]
 ) -> None:
@@ -238,7 +238,7 @@ async def test_an_answer_that_nobody_reads_makes_room_too(
             await all_of(client)
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_handshake_of_tls_beyond_the_rate_of_new_connections_is_not_begun(
     gateway: Gateway, tmp_path: Path
 ) -> None:

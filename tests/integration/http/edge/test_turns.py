@@ -45,7 +45,7 @@ class Full(Rotation):
         return Waiting(turn)
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_probe_is_answered_while_others_wait_for_their_turns(
     dial: Open, public: Listener
 ) -> None:
@@ -66,7 +66,7 @@ async def test_a_probe_is_answered_while_others_wait_for_their_turns(
         assert (await answer(other_reader))[0] == 404
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_requests_without_a_place_wait_for_no_turn_and_keep_no_probe_out(
     limit: Callable[..., None], dial: Open, busy: Open, public: Listener
 ) -> None:
@@ -84,7 +84,7 @@ async def test_requests_without_a_place_wait_for_no_turn_and_keep_no_probe_out(
             assert await answer(reader) == (200, b"ok")
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_who_gets_a_place_later_takes_turns_from_then_on(
     limit: Callable[..., None], dial: Open, busy: Open, public: Listener
 ) -> None:
@@ -104,7 +104,7 @@ async def test_who_gets_a_place_later_takes_turns_from_then_on(
         assert (await answer(reader))[0] == 404
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_nobody_behind_a_proxy_waits_behind_whom_it_served_before(
     budgets: Budgets, dial: Open, public: Listener, settings: Config
 ) -> None:
@@ -125,7 +125,7 @@ async def test_nobody_behind_a_proxy_waits_behind_whom_it_served_before(
         assert own is not rotation.share(share_key("anna", "127.0.0.1"))
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_flood_of_probes_takes_turns(dial: Open, public: Listener) -> None:
     class Flooded(Full):
         """A rotation in which more probes than it has room for come in every turn of the loop."""
@@ -147,7 +147,7 @@ async def test_a_flood_of_probes_takes_turns(dial: Open, public: Listener) -> No
         assert (await answer(reader))[0] == 200
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_on_the_internal_listener_everything_but_rabbitmq_s_questions_takes_turns(
     gateway: Gateway,
 ) -> None:
@@ -172,7 +172,7 @@ async def test_on_the_internal_listener_everything_but_rabbitmq_s_questions_take
     await listener.close()
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_a_request_that_is_answered_at_once_counts_for_the_time_that_it_takes(
     dial: Open, public: Listener
 ) -> None:
@@ -189,7 +189,7 @@ async def test_a_request_that_is_answered_at_once_counts_for_the_time_that_it_ta
             assert share.request > REQUEST
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_what_a_connection_takes_before_it_has_a_whole_request_counts(
     dial: Open, public: Listener
 ) -> None:
@@ -203,7 +203,7 @@ async def test_what_a_connection_takes_before_it_has_a_whole_request_counts(
         await until(lambda: sum(rotation.charged) > 0)
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_each_chunk_of_a_body_counts(dial: Open, public: Listener) -> None:
     rotation, share = Full(), Share()
     async with dial() as (reader, writer):
@@ -219,7 +219,7 @@ async def test_each_chunk_of_a_body_counts(dial: Open, public: Listener) -> None
         await until(lambda: rotation.charged.count(_CHUNK) == 6)
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_accepting_has_a_part_of_a_turn_however_many_come_at_once(
     public: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -254,7 +254,7 @@ class Asking(Rotation):
         return True
 
 
-@pytest.mark.gen_test(timeout=20)
+@pytest.mark.gen_test
 async def test_who_asks_for_much_hears_of_a_refusal_by_a_rate_later(
     dial: Open,
     limits: LiveLimits,

@@ -189,7 +189,7 @@ async def test_a_flooding_client_has_no_more_than_its_share_of_each_turn_and_oth
         assert most[flooding] <= 2 * (TURN + 4)
 
 
-@pytest.mark.gen_test(timeout=30)
+@pytest.mark.gen_test
 async def test_many_flooding_clients_together_have_no_more_of_a_turn_and_others_are_answered(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

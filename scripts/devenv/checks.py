@@ -91,7 +91,8 @@ def main() -> int:
             tiers.append(rest.pop(0))
         _prepare(tiers or list(_TIERS))
         if tiers:
-            return _run([_program("python"), "-m", "pytest", *map(_folder, tiers), *rest])
+            folders = _folders(tiers, rest)
+            return _run([_program("python"), "-m", "pytest", *folders, *rest])
         _signals_raise()
         with _only_one():
             return _everything(rest, started)
@@ -298,6 +299,12 @@ def _program(name: str) -> str:
 
 def _folder(tier: str) -> str:
     return f"tests/{tier}"
+
+
+def _folders(tiers: list[str], arguments: list[str]) -> list[str]:
+    """The folders of the tiers, without those of which the arguments name some tests."""
+    folders = [_folder(tier) for tier in tiers]
+    return [each for each in folders if not any(a.startswith(f"{each}/") for a in arguments)]
 
 
 def _run(command: list[str], environment: Mapping[str, str] | None = None) -> int:

@@ -26,7 +26,8 @@ usage: scripts/test [--rabbitmq VERSION] [--coverage] [argument of pytest …]
        scripts/test [--rabbitmq VERSION] unit|integration|acceptance … [argument of pytest …]
 
 Without a tier: all checks and all tests; --coverage: and which lines of the gateway the unit and
-the integration tier run. With tiers: only these tests, without the checks.
+the integration tier run. With tiers: only these tests, without the checks; of a tier of which
+pytest's arguments name some, only those.
 VERSION of RabbitMQ: {", ".join(rabbitmq.SUITES)}, as far as Debian's archive has it. Without it the
 tests run on the distribution's own, and without any argument what depends on the version most runs
 on {rabbitmq.NEWEST} as well."""

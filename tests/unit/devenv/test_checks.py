@@ -108,6 +108,20 @@ def test_the_version_may_stand_anywhere(
     assert given == left
 
 
+@pytest.mark.parametrize(
+    ("tiers", "given", "folders"),
+    [
+        (["unit"], ["-q"], ["tests/unit"]),
+        (["unit"], ["-q", "tests/unit/broker"], []),
+        (["unit", "integration"], ["tests/unit/test_x.py::a"], ["tests/integration"]),
+    ],
+)
+def test_of_a_tier_of_which_tests_are_named_no_others_run(
+    tiers: list[str], given: list[str], folders: list[str]
+) -> None:
+    assert checks._folders(tiers, given) == folders
+
+
 @pytest.mark.parametrize("given", [["--rabbitmq"], ["--rabbitmq="], ["--rabbitmq", "-x"]])
 def test_a_version_that_is_not_named_is_told(given: list[str]) -> None:
     with pytest.raises(SetupError, match=r"name a version, one of 3\.10, "):

@@ -217,6 +217,7 @@ class Server(_Table):
     trusted_proxies: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
     hsts: Annotated[int, Field(ge=0)] = 31_536_000
     pages: Literal["built", "sources"] = "built"
+    notice_time: Annotated[float, Field(ge=0)] = 5.0
     drain_time: Annotated[float, Field(ge=0)] = 10.0
     stop_timeout: PositiveFloat = 10.0
     tls: Tls | None = None

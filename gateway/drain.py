@@ -1,4 +1,5 @@
-"""Draining: nothing new is accepted, and the clients leave one after the other."""
+"""Leaving: first the gateway only says that it is not ready, then it drains: nothing new is
+accepted, and the clients leave one after the other."""
 
 from __future__ import annotations
 
@@ -42,21 +43,47 @@ class Clients(Protocol):
 class Drain:
     """The draining of this gateway. It begins once and cannot be undone.
 
-    ``lasts``: seconds over which the clients leave; ``rng`` draws their order.
+    ``notice``: seconds before it, in which load balancers notice that the gateway is not ready and
+    everything goes on. ``lasts``: seconds over which the clients leave; ``rng`` draws their order.
     """
 
-    def __init__(self, *, lasts: float, rng: Random) -> None:
+    def __init__(self, *, lasts: float, rng: Random, notice: float = 0.0) -> None:
+        self._notice = notice
         self._lasts = lasts
         self._rng = rng
+        self._announced = False
         self._begun = asyncio.Event()
         self._hurried = asyncio.Event()
+
+    @property
+    def announced(self) -> bool:
+        """Whether this gateway is leaving, and so not ready: it gives notice or drains."""
+        return self._announced
 
     @property
     def begun(self) -> bool:
         return self._begun.is_set()
 
+    def announce(self, why: str) -> None:
+        """Be not ready from now on, and :meth:`begin` when the notice is over. A second call has no
+        effect."""
+        if self._announced:
+            return
+        if not self._notice:
+            self.begin(why)
+            return
+        self._announced = True
+        logger.info(
+            "leaving (%s): not ready from now on; everything is served for another %g s, in which"
+            " load balancers choose other gateways",
+            why,
+            self._notice,
+        )
+        asyncio.get_running_loop().call_later(self._notice, self.begin, why)
+
     def begin(self, why: str) -> None:
         """Accept nothing new from now on. A second call has no effect."""
+        self._announced = True
         if not self.begun:
             logger.info(
                 "draining (%s): clients are sent to other gateways over %g s",

@@ -44,20 +44,24 @@ _INTERNAL_BODY: Final = 65_536
 
 
 async def serve(config: Config, *, read: Callable[[], Config]) -> None:
-    """Serve until SIGTERM or ``POST /drain``, then drain. SIGHUP: ``read`` the configuration again
-    and apply what can be changed.
+    """Serve until SIGTERM or ``POST /drain``, then give notice and drain. SIGHUP: ``read`` the
+    configuration again and apply what can be changed.
 
-    SIGINT or a second signal skips the drain time, a third one ends at once. Raises
+    SIGINT or a second signal skips notice and drain time, a third one ends at once. Raises
     :class:`ConfigError`, :class:`StartError`, :class:`StoreUnavailable`.
     """
-    drain = Drain(lasts=config.server.drain_time, rng=SystemRandom())
+    drain = Drain(
+        notice=config.server.notice_time, lasts=config.server.drain_time, rng=SystemRandom()
+    )
     loop = asyncio.get_running_loop()
 
     def asked_to_stop(number: signal.Signals) -> None:
-        if drain.begun or number is signal.SIGINT:
-            for each in (signal.SIGTERM, signal.SIGINT):
-                loop.remove_signal_handler(each)
-            drain.hurry()
+        if not drain.announced and number is signal.SIGTERM:
+            drain.announce(number.name)
+            return
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+        drain.hurry()
         drain.begin(number.name)
 
     for number in (signal.SIGTERM, signal.SIGINT):

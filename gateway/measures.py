@@ -83,7 +83,7 @@ def measures(  # noqa: PLR0913 - everything that is measured
         "gateway_bus_messages", "Messages among the gateways.", label="outcome", counts=bus.counts
     )
     _of_topics(metrics, live=live, feeds=broker.feeds)
-    metrics.observe("gateway_draining", "1: the gateway is leaving.", lambda: drain.begun)
+    metrics.observe("gateway_draining", "1: the gateway is leaving.", lambda: drain.announced)
     metrics.count_each(
         "gateway_task_failures",
         "Failures of work that nobody waits for.",

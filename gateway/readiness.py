@@ -58,7 +58,7 @@ class Report:
 class Readiness:
     """The decision whether the gateway is ready.
 
-    It is if it does not drain, the store can be read and written, the broker was reached once, and
+    It is if it does not leave, the store can be read and written, the broker was reached once, and
     nothing that it needs (its lease, publishing, topics, revocation) fails for good by a fault of
     its own. ``feeds`` names by part what is wrong with the feeds. These are details, because topics
     without a feed follow the history.
@@ -109,15 +109,15 @@ class Readiness:
                 "fails again and again by a fault of the gateway, which goes on restarting it; "
                 "see the log"
             )
-        if self._drain.begun:
-            problems["gateway"] = "draining"
+        if self._drain.announced:
+            problems["gateway"] = "draining" if self._drain.begun else "leaving"
         store_problem = await self._store_problem()
         if store_problem is not None:
             problems["store"] = store_problem
         return Report(
             ready=store_problem is None
             and self._publisher.has_been_connected
-            and not self._drain.begun
+            and not self._drain.announced
             and not broken,
             problems=problems,
         )

@@ -91,7 +91,7 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
             started_at=f.clock.unix(),
             history=history,
             events=f.events,
-            draining=lambda: drain.begun,
+            draining=lambda: drain.announced,
             topics=lambda: len(hub),
             nodes=balancer.states,
             feeds=lambda: feeds.nodes,

@@ -136,7 +136,7 @@ class Orders:
                 self._nodes.resume(target)
                 self._events.note(Kind.NODE, "resumed", f"asked by {order.by}", node=target)
             case AdminAction.DRAIN_GATEWAY:
-                self._drain.begin(f"asked by {order.by}")
+                self._drain.announce(f"asked by {order.by}")
         return 1
 
 

@@ -27,7 +27,8 @@ def tables(
         "address": address or "127.0.0.1",
         "port": port,
         "internal_port": internal_port,
-        # The only one there is: its clients cannot go anywhere meanwhile.
+        # The only one there is: no balancer chooses another, and its clients cannot go anywhere.
+        "notice_time": 0.0,
         "drain_time": 0.0,
         "origins": [f"{scheme}://{host}:{port}" for host in hosts],
     }

@@ -368,6 +368,7 @@ internal_port = {self.internal_port}
 drain_token = "{DRAIN_TOKEN}"
 origins = ["{self.url}", "http://127.0.0.1:{self.cable_port}"]
 stop_timeout = 8.0
+notice_time = 0.0
 {tables.get("server", "drain_time = 0.0")}
 
 [auth]

@@ -112,3 +112,28 @@ def test_nothing_new_is_taken_once_it_has_begun() -> None:
         assert caught.value.retry_after
 
     virtual_time.run(run())
+
+
+def test_with_notice_it_begins_later_and_everything_is_taken_until_then() -> None:
+    async def run() -> None:
+        drain = Drain(notice=5.0, lasts=1.0, rng=rng())
+        assert not drain.announced
+        drain.announce("a test")
+        drain.announce("a test again")
+        assert drain.announced
+        drain.check()
+        await drain.wait()
+        assert asyncio.get_running_loop().time() == pytest.approx(5.0)
+        with pytest.raises(Draining):
+            drain.check()
+
+    virtual_time.run(run())
+
+
+def test_without_notice_it_begins_at_once() -> None:
+    async def run() -> None:
+        drain = Drain(lasts=1.0, rng=rng())
+        drain.announce("a test")
+        assert drain.begun
+
+    virtual_time.run(run())

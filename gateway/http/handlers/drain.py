@@ -1,4 +1,4 @@
-"""``/drain`` on the internal listener: begins to drain, and shows the progress."""
+"""``/drain`` on the internal listener: lets the gateway leave, and shows the progress."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ Progress = Callable[[], Mapping[str, int]]
 
 
 class DrainHandler(BodilessHandler):
-    """GET shows the progress; POST begins, any number of times, and answers 202. The process ends
-    when nothing is left. Both need the token for draining."""
+    """GET shows the progress; POST gives notice, any number of times, and answers 202. The process
+    ends when nothing is left. Both need the token for draining."""
 
     log_level = logging.DEBUG
 
@@ -37,10 +37,13 @@ class DrainHandler(BodilessHandler):
         # A page in a browser on the gateway's own machine could send this (RFC 6454).
         if "Origin" in self.request.headers:
             raise OriginRefused("a web page must not drain the gateway")
-        self._drain.begin("POST /drain")
+        self._drain.announce("POST /drain")
         self._show(status=202)
 
     def _show(self, *, status: int) -> None:
         self.set_header("Cache-Control", "no-store")
-        state = "draining" if self._drain.begun else "serving"
+        if self._drain.begun:
+            state = "draining"
+        else:
+            state = "leaving" if self._drain.announced else "serving"
         self.write_json({"state": state, **self._progress()}, status=status)

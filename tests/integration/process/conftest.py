@@ -55,6 +55,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "GATEWAY_SERVER__PORT": "0",
         "GATEWAY_SERVER__INTERNAL_PORT": "0",
         "GATEWAY_SERVER__DRAIN_TOKEN": DRAIN_TOKEN,
+        "GATEWAY_SERVER__NOTICE_TIME": "0",
     }
 
 

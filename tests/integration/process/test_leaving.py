@@ -58,6 +58,21 @@ def drain(internal: str, method: str = "POST") -> tuple[int, Any]:
         connection.close()
 
 
+def call(public: str, path: str, body: object) -> int:
+    """The status of a host's POST."""
+    parts = urlsplit(public)
+    connection = HTTPConnection(parts.hostname or "", parts.port, timeout=30)
+    now = time.time()
+    claims = {"sub": "kim", "iss": "school", "aud": "interact", "iat": now, "exp": now + 600}
+    token = jwt.encode(claims | {"roles": ["host"]}, JWT_SECRET, algorithm="HS256")
+    try:
+        headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+        connection.request("POST", path, json.dumps(body), headers)
+        return connection.getresponse().status
+    finally:
+        connection.close()
+
+
 def told_to_leave(client: StompClient) -> float:
     """Read to the end; the seconds after which the client shall come back."""
     frame, code = client.error()
@@ -86,6 +101,25 @@ def test_clients_leave_over_the_drain_time_and_each_comes_back_at_a_time_of_its_
         assert all(1.0 <= wait <= 7.0 for wait in waits)
         # The last of four has three quarters of the time.
         assert 1.4 < time.monotonic() - began < 8.0
+        ended_well(process)
+
+
+def test_while_balancers_notice_it_is_only_not_ready(
+    environment: dict[str, str], arrive: Arrive
+) -> None:
+    environment["GATEWAY_SERVER__NOTICE_TIME"] = "600"
+    with serving(environment) as (process, public, internal):
+        room = {"title": "a lesson", "members": [{"user": "kim", "role": "host"}]}
+        # 202: stored, and to be published when there is a broker.
+        assert call(public, "/api/rooms", room) in (201, 202)
+        process.send_signal(signal.SIGTERM)
+        wait_for(lambda: drain(internal, "GET")[1]["state"] == "leaving")
+        assert get(public, "/readyz") == (503, "unavailable")
+        assert json.loads(get(internal, "/readyz")[1])["problems"]["gateway"] == "leaving"
+        client = arrive(public)
+        assert call(public, "/api/rooms/1/messages", {"body": "still here"}) == 202
+        process.send_signal(signal.SIGTERM)
+        told_to_leave(client)
         ended_well(process)
 
 

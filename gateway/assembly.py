@@ -19,6 +19,9 @@ from gateway.class_codes import ClassCodes
 from gateway.cluster.assembly import Cluster, cluster
 from gateway.drain import Drain
 from gateway.foundation import Foundation
+from gateway.health.dependencies import Dependencies
+from gateway.health.readiness import Readiness
+from gateway.health.states import States
 from gateway.http import app
 from gateway.http.built_pages import load_if_there
 from gateway.http.internal_access import InternalAccess
@@ -33,7 +36,6 @@ from gateway.observe.metrics import Metrics
 from gateway.private_queues import PrivateQueues
 from gateway.queues.assembly import Queues
 from gateway.rabbitmq import Broker
-from gateway.readiness import Readiness
 from gateway.reload import Reloadable
 from gateway.reports.attendance_log import AttendanceLog
 from gateway.reports.erasures import Erasures
@@ -58,6 +60,7 @@ class Gateway:
     messages: Messages
     partition_probe: PartitionProbe
     public: Application
+    readiness: Readiness
     reloadable: Reloadable
     services: HandlerServices
 
@@ -104,6 +107,7 @@ def assemble(
         publisher=publisher,
         stored=[others.revocation.stored, lives.hub.stored, others.history_hints.stored],
     )
+    states = States(clock=f.clock.unix)
     shown = admin(
         f,
         bus=others.bus,
@@ -115,7 +119,7 @@ def assemble(
         feeds=feeds,
         drain=drain,
         permissions=users.permissions,
-        parked=queues.parked,
+        states=states,
         endings=others.session_revocation,
         logins=logins,
     )
@@ -131,6 +135,7 @@ def assemble(
         parked=queues.parked,
         logins=logins,
         waiting_logins=lambda: accounts.waiting,
+        states=states,
     )
     private_queues = PrivateQueues(queues.mender, clock=f.clock.monotonic)
     erasures = Erasures(
@@ -172,15 +177,19 @@ def assemble(
             f, auth=users, guesses=accounts.guesses, balancer=balancer, tls=broker.tls
         ),
     )
-    readiness = Readiness(
+    dependencies = Dependencies(
         store=store,
         balancer=balancer,
         publisher=publisher,
+        outbox=outbox,
         feeds=lambda: lives.hub.problems,
+        bus=others.bus,
+        parked={"outbox": outbox.parking, "private queues": queues.parked},
+        descriptors=f.descriptors,
         drain=drain,
         failures=f.tasks.failures,
-        parked={"outbox": outbox.parking, "private queues": queues.parked},
     )
+    readiness = Readiness(states, store=store, look=dependencies.look, tasks=f.tasks.part())
     broker_auth = BrokerAuth(
         users.passcodes,
         users.permissions,
@@ -239,6 +248,7 @@ def assemble(
                 load_if_there(app.STATIC / "built") if f.config.server.pages == "built" else None
             ),
         ),
+        readiness=readiness,
         reloadable=Reloadable(
             config=f.config,
             access=users.access,

@@ -422,13 +422,16 @@ class Unavailable(GatewayError):
 
 class StoreUnavailable(Unavailable):
     """The database is away or refuses. ``reason``: the database's own message, for the log and for
-    operators only."""
+    operators only; it is in the error's text, and not in its ``detail``."""
 
     def __init__(
         self, detail: str, *, retry_after: float | None = None, reason: str | None = None
     ) -> None:
         super().__init__(detail, retry_after=retry_after)
         self.reason = reason
+
+    def __str__(self) -> str:
+        return self.detail if self.reason is None else f"{self.detail} ({self.reason})"
 
 
 class HookUnavailable(Unavailable):

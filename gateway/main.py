@@ -176,6 +176,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             gateway.cluster.revocation,
             gateway.cluster.session_revocation,
             gateway.live.rebalancer,
+            gateway.readiness,
         )
         mq.broker.feeds.start()
         public, internal = _open(f, gateway, stack)

@@ -10,6 +10,7 @@ from broker.feeds.feeds import Feeds
 from gateway.cluster.bus import Bus
 from gateway.drain import Drain
 from gateway.foundation import Foundation
+from gateway.health.states import States
 from gateway.live.assembly import Live
 from gateway.logins import Logins
 from gateway.messages.assembly import Messages
@@ -39,10 +40,28 @@ def measures(  # noqa: PLR0913 - everything that is measured
     store: LoggedStore,
     logins: Logins,
     waiting_logins: Callable[[], int],
+    states: States,
 ) -> Metrics:
     """Make the metrics; each is read when Prometheus asks."""
     metrics = Metrics()
     metrics.observe_events(made_with.events)
+    metrics.observe_states(lambda: states)
+    metrics.observe("gateway_ready", "1: load balancers are told to use it.", lambda: states.ready)
+    metrics.count(
+        "gateway_publications_confirmed",
+        "Messages that RabbitMQ has confirmed.",
+        lambda: outbox.counts.confirmed,
+    )
+    metrics.count(
+        "gateway_publications_failed",
+        "Publications that were not confirmed, and are repeated.",
+        lambda: outbox.counts.failed,
+    )
+    metrics.count(
+        "gateway_publications_returned",
+        "Publications that no queue took.",
+        lambda: outbox.counts.returned,
+    )
     metrics.count_each(
         "gateway_budget_met",
         "Refusals and waits by a limit of a budget.",

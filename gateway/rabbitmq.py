@@ -22,9 +22,9 @@ from broker.timing.complaints import Complaints
 from gateway import tls
 from gateway.cluster.bus import BusPublisher
 from gateway.foundation import Foundation
+from gateway.health.dependencies import PublisherState
 from gateway.observe.events import Kind
 from gateway.queues.mender import QueueBroker
-from gateway.readiness import PublisherState
 
 #: The number of feeds that bring the same messages, so that subscribers do not notice a node's
 #: death.

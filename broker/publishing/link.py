@@ -303,7 +303,10 @@ def _refusal(error: BaseException, credentials: Credentials) -> str:
             )
         case InvalidFrameError() if "Connection.OpenOk" in str(error):
             # RabbitMQ closes the connection instead; aiormq drops the reason.
-            return f"user {credentials.login!r} may not enter vhost {credentials.vhost!r}"
+            return (
+                f"user {credentials.login!r} may not enter vhost {credentials.vhost!r}, or a limit "
+                "of its connections is reached; RabbitMQ's log says which"
+            )
         case ConnectionRefusedError():
             return "connection refused"
         case _:

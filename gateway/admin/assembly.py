@@ -22,10 +22,10 @@ from gateway.cluster.bus import Bus
 from gateway.cluster.session_revocation import SessionRevocation
 from gateway.drain import Drain
 from gateway.foundation import Foundation
+from gateway.health.states import States
 from gateway.live.assembly import Live
 from gateway.messages.assembly import Messages
 from gateway.messages.outbox import Outbox
-from gateway.queues.parked import Parked
 
 
 class Links(Protocol):
@@ -33,9 +33,6 @@ class Links(Protocol):
 
     @property
     def links(self) -> Sequence[LinkReport]: ...
-
-    @property
-    def problem(self) -> str | None: ...
 
 
 class LoginCounts(Protocol):
@@ -60,7 +57,7 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
     feeds: Feeds,
     drain: Drain,
     permissions: Permissions,
-    parked: Parked,
+    states: States,
     endings: SessionRevocation,
     logins: LoginCounts,
 ) -> Admin:
@@ -79,11 +76,6 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
         clock=f.clock.unix,
     )
 
-    def problems() -> list[str]:
-        found = [*filter(None, (publisher.problem, outbox.parking.problem, parked.problem))]
-        found += [f"{part}: {problem}" for part, problem in hub.problems.items()]
-        return found + [f"{each.name}: {each}" for each in f.tasks.failures.now]
-
     gateways = Gateways(
         bus,
         overview=Overview(
@@ -95,7 +87,7 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
             topics=lambda: len(hub),
             nodes=balancer.states,
             feeds=lambda: feeds.nodes,
-            problems=problems,
+            problems=lambda: [str(state) for state in states.failing],
         ),
         connections=Connections(live.registry, gateway=bus.gateway, clock=f.clock.monotonic),
         orders=Orders(

@@ -53,7 +53,7 @@ def _carry_out(options: argparse.Namespace) -> int:
     except (Unusable, StartError) as error:
         return _complain(str(error), code=1)
     except GatewayError as error:
-        return _complain(error.detail, code=1)
+        return _complain(str(error), code=1)
     except BrokenPipeError:
         # The reader has closed the pipe (| head). Python would complain once more when it flushes.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -35,6 +35,7 @@ from gateway.auth.tokens import key_source, published_keys
 from gateway.cli import administrator
 from gateway.cli.administrator import Access
 from gateway.cli.findings import Finding
+from gateway.cli.serving_gateway import its_states
 from gateway.config import Config, ConfigError, Jwt
 from gateway.descriptors import Descriptors
 from gateway.domain.identity import Identity
@@ -68,6 +69,8 @@ async def examine(
     yield _frames(config)
     yield _pages(app.STATIC, built=config.server.pages == "built")
     async for finding in _tokens(config):
+        yield finding
+    for finding in await its_states(config.server):
         yield finding
     rooms, finding = await _database(config)
     yield finding

@@ -122,6 +122,8 @@ class Bus:
         self._feeds = feeds
         self.counts = Counter(dict.fromkeys(OUTCOMES, 0))
         self._peers = Peers()
+        #: When an own message came back last, on the loop's clock.
+        self._heard_itself = asyncio.get_running_loop().time()
         #: The entrances of the others' feeds, as each has said last.
         self._entrances: dict[str, tuple[list[str], Ranges]] = {}
         self._handlers: dict[str, list[Handler]] = {}
@@ -136,6 +138,11 @@ class Bus:
     def others(self) -> frozenset[str]:
         """The names of the other gateways that are alive."""
         return self._peers.names
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since this gateway has heard itself; it beats every :data:`BEAT` seconds."""
+        return asyncio.get_running_loop().time() - self._heard_itself
 
     def start(self) -> None:
         self._feeds.subscribe(self._key, self)
@@ -240,6 +247,7 @@ class Bus:
                 )
             return
         if envelope.sender == self.gateway:
+            self._heard_itself = asyncio.get_running_loop().time()
             if envelope.kind == _Own.BEAT:
                 for gateway in self._peers.beat():
                     logger.warning(

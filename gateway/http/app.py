@@ -13,6 +13,7 @@ from tornado.web import Application
 from gateway.auth.broker_auth import BrokerAuth
 from gateway.config import Server
 from gateway.drain import Drain
+from gateway.health.readiness import Readiness
 from gateway.http.base import NothingHereHandler, account_for
 from gateway.http.built_pages import BuiltPages
 from gateway.http.handlers.admin import (
@@ -52,7 +53,6 @@ from gateway.http.services import HandlerServices
 from gateway.live.client.services import ConnectionServices
 from gateway.observe.events import Events
 from gateway.observe.metrics import Metrics
-from gateway.readiness import Readiness
 
 STATIC: Final = Path(__file__).parent.parent / "static"
 

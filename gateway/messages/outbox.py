@@ -115,6 +115,8 @@ class Outbox:
         #: Messages that RabbitMQ refuses as they are.
         self.parking = Parking(clock=_now)
         self._lanes: dict[Stream, Lane] = {}
+        #: Why the last publication was not confirmed.
+        self._why: str | None = None
         #: When each lane was opened, or had its last confirm.
         self._moved_at: dict[Stream, float] = {}
         #: Rooms whose queues are being replaced.
@@ -202,6 +204,19 @@ class Outbox:
         since = _now() - seconds
         lanes = (lane for lane in self._lanes.values() if self._moved_at[lane.stream] <= since)
         return [oldest for lane in lanes if (oldest := lane.oldest)]
+
+    def unconfirmed(self, seconds: float) -> str | None:
+        """The streams without a confirm for so long, in a sentence with RabbitMQ's last word; None:
+        there are none."""
+        late = self.stuck(seconds)
+        if not late:
+            return None
+        first = late[0]
+        why = self._why or "RabbitMQ does not answer"
+        return (
+            f"{len(late)} streams have had no confirm for {seconds:g} s, among them message"
+            f" {first.seq} of {first.message.stream}: {why}"
+        )
 
     @asynccontextmanager
     async def held_back(self, room: int) -> AsyncIterator[None]:
@@ -310,14 +325,16 @@ class Outbox:
         try:
             await self._publisher.publish(entry.publication, self._limits.patience)
             confirmed = True
-        except Returned:
+        except Returned as error:
             self.counts.returned += 1
+            self._why = error.reason
             # The room is closed: nobody is left to receive it, and the history has it.
             confirmed = await self._rooms.is_closed(lane.stream.room)
             unroutable = not confirmed
         except Refused as error:
             refused = error.reason
         except NotConfirmed as error:
+            self._why = error.reason
             _log.debug(
                 "%s: publishing message %d again, because: %s", lane.stream, entry.seq, error
             )
@@ -377,7 +394,7 @@ class Outbox:
                     _level(failures),
                     "%s: the outbox cannot be read, trying again: %s",
                     stream,
-                    error.detail,
+                    error,
                 )
                 await asyncio.sleep(self._delay(failures))
 

@@ -81,7 +81,7 @@ class OutboxLease:
                 "the outbox lease could not be ended; it expires in %g s, then other gateways "
                 "take over: %s",
                 LEASE,
-                error.detail,
+                error,
             )
 
     async def _run(self) -> NoReturn:
@@ -97,7 +97,7 @@ class OutboxLease:
                 await self._take_over()
                 await self._look_into_store()
             except StoreUnavailable as error:
-                _log.debug("the outbox lease could not be renewed, trying again: %s", error.detail)
+                _log.debug("the outbox lease could not be renewed, trying again: %s", error)
 
     async def _renew(self) -> bool:
         began = asyncio.get_running_loop().time()
@@ -113,7 +113,7 @@ class OutboxLease:
                 failures = 0
             except StoreUnavailable as error:
                 failures += 1
-                _log.debug("messages of applications are not heard of now: %s", error.detail)
+                _log.debug("messages of applications are not heard of now: %s", error)
             await asyncio.sleep(HEAR_AGAIN.delay(max(1, failures)))
 
     async def _take_heard(self) -> NoReturn:
@@ -128,7 +128,7 @@ class OutboxLease:
                 await self._take_over(logging.DEBUG)
             except StoreUnavailable as error:
                 # The next round of the lease takes them.
-                _log.debug("messages of applications could not be taken: %s", error.detail)
+                _log.debug("messages of applications could not be taken: %s", error)
             await asyncio.sleep(HEARD_INTERVAL)
 
     async def _take_over(self, level: int = logging.INFO) -> None:

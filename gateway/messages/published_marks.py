@@ -109,7 +109,7 @@ class PublishedMarks:
                     logging.WARNING if failures == 1 else logging.DEBUG,
                     "%d published messages could not be removed from the outbox, trying again: %s",
                     len(self._ids),
-                    error.detail,
+                    error,
                 )
                 await asyncio.sleep(self._delay(failures))
             else:

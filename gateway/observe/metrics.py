@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
-from typing import Final
+from typing import Final, Protocol
 
 from prometheus_client import (
     CollectorRegistry,
@@ -72,6 +72,10 @@ class Metrics:
         """Add a gauge that is read when Prometheus asks."""
         Gauge(name, what, registry=self.registry).set_function(read)
 
+    def observe_states(self, states: Callable[[], Iterable[PartState]]) -> None:
+        """Report the parts that the gateway depends on, as last found."""
+        self.registry.register(_States(states))
+
     def observe_nodes(self, states: Callable[[], list[NodeState]]) -> None:
         """Report the broker nodes as they are when Prometheus asks."""
         self.registry.register(_Nodes(states))
@@ -102,6 +106,36 @@ class Metrics:
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)
+
+
+class PartState(Protocol):
+    """The state of a part. ``since``: Unix time at which it began."""
+
+    @property
+    def part(self) -> str: ...
+
+    @property
+    def works(self) -> bool: ...
+
+    @property
+    def since(self) -> float: ...
+
+
+class _States(Collector):
+    """Whether each part works, and since when it does or does not."""
+
+    def __init__(self, states: Callable[[], Iterable[PartState]]) -> None:
+        self._states = states
+
+    def collect(self) -> Iterator[Metric]:
+        works = GaugeMetricFamily("gateway_state", "1: the part works.", labels=["part"])
+        since = GaugeMetricFamily(
+            "gateway_state_since_seconds", "When it began to work or to fail.", labels=["part"]
+        )
+        for state in self._states():
+            works.add_metric([state.part], float(state.works))
+            since.add_metric([state.part], state.since)
+        yield from (works, since)
 
 
 class _Nodes(Collector):

@@ -63,7 +63,7 @@ class Acknowledgements:
             logger.warning(
                 "the last acknowledgements of private queues are not stored: %s; the messages come "
                 "again if their queues have to be replaced",
-                error.detail,
+                error,
             )
 
     def delivered(self, stream: Stream, seq: int) -> None:
@@ -98,7 +98,7 @@ class Acknowledgements:
                 if not away:
                     logger.warning(
                         "the acknowledgements of private queues cannot be stored, trying again: %s",
-                        error.detail,
+                        error,
                     )
                 away = True
 

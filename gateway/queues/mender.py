@@ -215,7 +215,7 @@ class QueueMender:
             await self._store.set_queue_due(room, None)
         except StoreUnavailable as error:
             # Deleting it once more does no harm.
-            log.debug("that the queue of room %d is deleted is not stored: %s", room, error.detail)
+            log.debug("that the queue of room %d is deleted is not stored: %s", room, error)
 
     def owe(self, room: int) -> None:
         """Make the queue of a new room as soon as it can be made."""

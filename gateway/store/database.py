@@ -39,6 +39,10 @@ class Database(Protocol):
     def log_bytes(self) -> int:
         """The bytes of the write-ahead log beside a file; 0 for a server, which bounds its own."""
 
+    @property
+    def free_bytes(self) -> int | None:
+        """The bytes that were free beside a file when it was last verified; None for a server."""
+
     async def read(self, query: Callable[[Connection], T]) -> T:
         """Run one small statement. It sees everything that was committed before."""
 

@@ -98,6 +98,11 @@ class PostgresDatabase:
     def log_bytes(self) -> int:
         return 0
 
+    @property
+    def free_bytes(self) -> None:
+        """Unknown: the disk is the server's."""
+        return None
+
     async def read(self, query: Callable[[Connection], T]) -> T:
         return await self._ask(self._engine, query)
 

@@ -73,6 +73,7 @@ class SqliteDatabase:
             each: ThreadPoolExecutor(size, f"sqlite-{each}") for each, size in SCANNERS.items()
         }
         self._opened: tuple[int, int] | None = None
+        self._free: int | None = None
         self._is_closing = False
 
     @property
@@ -102,6 +103,10 @@ class SqliteDatabase:
     def log_bytes(self) -> int:
         return self._log.size
 
+    @property
+    def free_bytes(self) -> int | None:
+        return self._free
+
     async def migrate(self) -> None:
         threads = asyncio.get_running_loop()
         try:
@@ -125,8 +130,8 @@ class SqliteDatabase:
     async def verify(self) -> None:
         """Check that the path still leads to the file that is open. Restoring a backup under a
         running gateway replaces the file, and everything written after that would be lost."""
-        found = await asyncio.get_running_loop().run_in_executor(
-            self._readers, _identity, self._path
+        found, self._free = await asyncio.get_running_loop().run_in_executor(
+            self._readers, lambda: (_identity(self._path), _free_bytes(self._path))
         )
         if found != self._opened:
             raise StoreUnavailable(
@@ -189,6 +194,15 @@ def _identity(path: Path) -> tuple[int, int] | None:
     except OSError:
         return None
     return found.st_dev, found.st_ino
+
+
+def _free_bytes(path: Path) -> int | None:
+    """The bytes that may still be written on the file's disk."""
+    try:
+        disk = os.statvfs(path)
+    except OSError:
+        return None
+    return disk.f_bavail * disk.f_frsize
 
 
 def _transaction(engine: Engine, work: Callable[[Connection], T], late: float) -> T:

@@ -94,6 +94,21 @@ class Store:
         """The bytes of SQLite's write-ahead log; 0 with PostgreSQL."""
         return self._database.log_bytes
 
+    @property
+    def free_bytes(self) -> int | None:
+        """The bytes that are free on the disk of a SQLite file, as far as is known."""
+        return self._database.free_bytes
+
+    @property
+    def reading(self) -> str | None:
+        """Why reading fails now, in the database's own words; None: it works."""
+        return self._database.reading
+
+    @property
+    def writing(self) -> str | None:
+        """Why writing fails now, in the database's own words; None: it works."""
+        return self._database.writing
+
     @classmethod
     async def open(
         cls, url: str, *, call_timeout: float = TIMEOUT, posting: PostLimits | None = None

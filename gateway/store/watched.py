@@ -48,8 +48,9 @@ class Watched:
         self._database = database
         self._probe = probe
         self._clock = clock
-        #: Why the last call failed, until a probe has worked.
-        self.problem: str | None = None
+        #: Why the last read and the last write failed, each until one has worked.
+        self.reading: str | None = None
+        self.writing: str | None = None
         self._logged: dict[str, float] = {}
         self._failing = False
         self._written = -WRITE_IS_GOOD
@@ -64,8 +65,12 @@ class Watched:
     def log_bytes(self) -> int:
         return self._database.log_bytes
 
+    @property
+    def free_bytes(self) -> int | None:
+        return self._database.free_bytes
+
     async def read(self, query: Callable[[Connection], T]) -> T:
-        return await self._watch(self._database.read(query))
+        return await self._watch(self._database.read(query), reads=True)
 
     async def scan(
         self,
@@ -74,7 +79,7 @@ class Watched:
         *,
         readers: Readers = Readers.HISTORY,
     ) -> T:
-        return await self._watch(self._database.scan(query, make, readers=readers))
+        return await self._watch(self._database.scan(query, make, readers=readers), reads=True)
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         result = await self._watch(self._database.write(change))
@@ -116,14 +121,15 @@ class Watched:
 
     async def recover(self) -> None:
         """Find out whether a failed database works again. Raises :class:`StoreUnavailable`."""
-        if self.problem is not None:
+        if self._failing or self.reading is not None or self.writing is not None:
             await self.prove()
 
     async def prove(self) -> None:
         """Write as many bytes as a message has. Raises :class:`StoreUnavailable`."""
         await self._watch(self.verify())
         await self.write(lambda connection: self._probe(connection, PROBE))
-        self.problem = None
+        # It has found its row, too.
+        self.reading = self.writing = None
         if self._failing:
             self._failing = False
             _log.warning("the database %s works again", self.name)
@@ -138,15 +144,18 @@ class Watched:
         finally:
             self._looked = self._clock()
 
-    async def _watch(self, call: Awaitable[T]) -> T:
+    async def _watch(self, call: Awaitable[T], *, reads: bool = False) -> T:
         try:
             return await call
         except StoreUnavailable as error:
-            self._failed(error.reason or error.detail)
+            self._failed(error.reason or error.detail, reads=reads)
             raise
 
-    def _failed(self, reason: str) -> None:
-        self.problem = reason
+    def _failed(self, reason: str, *, reads: bool) -> None:
+        if reads:
+            self.reading = reason
+        else:
+            self.writing = reason
         now = self._clock()
         self._logged = {r: t for r, t in self._logged.items() if now - t < LOGGED_AGAIN}
         if reason not in self._logged:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 
+from gateway.health.readiness import Readiness
 from gateway.http.base import BodilessHandler
 from gateway.observe.metrics import CONTENT_TYPE, Metrics
-from gateway.readiness import Readiness
 
 
 class HealthHandler(BodilessHandler):

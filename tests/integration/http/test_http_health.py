@@ -20,7 +20,11 @@ async def test_a_gateway_with_store_and_broker_is_ready(call: Call, call_interna
     assert ((await call("GET", "/healthz")).body) == b"ok"
     ready = await call("GET", "/readyz")
     assert (ready.status, ready.body) == (200, b"ready")
-    assert (await call_internal("GET", "/readyz")).json == {"ready": True, "problems": {}}
+    inside = (await call_internal("GET", "/readyz")).json
+    assert (inside["ready"], inside["problems"]) == (True, {})
+    assert {"store: reading", "store: writing", "broker node r1", "publisher", "bus"} <= {
+        state["part"] for state in inside["states"] if state["works"]
+    }
 
 
 @pytest.mark.gen_test
@@ -32,10 +36,8 @@ async def test_a_gateway_that_never_reached_the_broker_is_not_ready(
     assert (answer.status, answer.body) == (503, b"unavailable")
     inside = await call_internal("GET", "/readyz")
     assert inside.status == 503
-    assert inside.json == {
-        "ready": False,
-        "problems": {"publisher": "not connected: nobody is there"},
-    }
+    assert inside.json["ready"] is False
+    assert inside.json["problems"] == {"publisher": "not connected: nobody is there"}
     assert (await call("GET", "/healthz")).status == 200
 
 
@@ -60,7 +62,7 @@ async def test_without_its_database_a_gateway_is_not_ready_and_only_says_why_ins
     answer = await call("GET", "/readyz")
     assert (answer.status, answer.body) == (503, b"unavailable")
     inside = await call_internal("GET", "/readyz")
-    assert inside.json["problems"] == {"store": "db.internal does not answer"}
+    assert inside.json["problems"] == {"store: writing": "db.internal does not answer"}
 
 
 @pytest.mark.gen_test
@@ -102,7 +104,8 @@ async def test_work_that_fails_again_and_again_is_shown_until_it_works_and_makes
     async with asyncio.timeout(10):
         while (await call("GET", "/readyz")).status != 200:
             pass
-    assert (await call_internal("GET", "/readyz")).json == {"ready": True, "problems": {}}
+    inside = await call_internal("GET", "/readyz")
+    assert (inside.json["ready"], inside.json["problems"]) == (True, {})
     await part.close()
     failures.clear()
 
@@ -187,6 +190,14 @@ async def test_a_store_that_takes_nothing_is_not_ready_and_only_insiders_learn_w
     assert (outside.status, outside.body) == (503, b"unavailable")
     inside = await call_internal("GET", "/readyz")
     assert inside.status == 503
-    assert inside.json["problems"]["store"] == "database or disk is full (SQLITE_FULL)"
+    full = "database or disk is full (SQLITE_FULL)"
+    assert inside.json["problems"] == {"store: writing": full}
+    (state,) = [each for each in inside.json["states"] if not each["works"]]
+    assert (state["part"], state["reason"], state["needed"]) == ("store: writing", full, True)
+    assert "503" in state["follows"]
+    metrics = (await call_internal("GET", "/metrics")).body.decode()
+    assert 'gateway_state{part="store: writing"} 0.0' in metrics
+    assert 'gateway_state{part="store: reading"} 1.0' in metrics
+    assert "gateway_ready 0.0" in metrics
     warnings = [each.getMessage() for each in caplog.records if each.levelname == "WARNING"]
     assert sum("database or disk is full" in line for line in warnings) == 1

@@ -48,6 +48,7 @@ async def test_every_metric_is_documented_and_every_documented_one_is_there(
 ) -> None:
     await call("POST", f"{room}/messages", user="bob", json={"body": 1})
     await call("GET", "/api/rooms")
+    await call("GET", "/readyz")
     # What has no series until it happens.
     gateway.services.events.note(Kind.CLOSE, "left", "", status=1000)
     for kind in (Kind.FAILOVER, Kind.NODE, Kind.ACTION):

@@ -65,13 +65,21 @@ def get(url: str, path: str, context: SSLContext | None = None) -> tuple[int, st
         connection.close()
 
 
-def test_without_its_broker_it_serves_and_is_not_ready(environment: dict[str, str]) -> None:
+def test_without_its_broker_it_serves_and_is_not_ready(
+    environment: dict[str, str], run: Run
+) -> None:
+    assert "-      the gateway that serves here: none answers at" in run("doctor").stdout
     with serving(environment) as (_, public, internal):
         assert get(public, "/healthz") == (200, "ok")
         assert get(public, "/readyz") == (503, "unavailable")
         status, body = get(internal, "/readyz")
         assert status == 503
-        assert "publisher" in json.loads(body)["problems"]
+        reason = json.loads(body)["problems"]["publisher"]
+        # The doctor says the same, because it asks the same.
+        environment["GATEWAY_SERVER__INTERNAL_PORT"] = str(urlsplit(internal).port)
+        told = run("doctor").stdout
+        assert f"WRONG  the gateway that serves here: publisher: {reason} (since 20" in told
+        assert ", so it is not ready)\n       posts are stored and answered 202" in told
         assert get(public, "/metrics")[0] == 404
         assert get(internal, "/metrics")[0] == 200
 

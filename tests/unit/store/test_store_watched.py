@@ -23,6 +23,7 @@ class FakeDatabase:
 
     name = "fake"
     log_bytes = 0
+    free_bytes = None
 
     def __init__(self) -> None:
         self.problem: str | None = None

@@ -124,7 +124,8 @@ def test_a_link_ends_though_its_question_is_broken_off(how: str) -> None:
         (
             spec.Connection.Open,
             (530, "NOT_ALLOWED - vhost elsewhere not found"),
-            "r1: user 'gateway' may not enter vhost 'elsewhere'",
+            "r1: user 'gateway' may not enter vhost 'elsewhere', or a limit of its connections is"
+            " reached; RabbitMQ's log says which",
         ),
     ],
 )

@@ -308,6 +308,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
             budgets=f.budgets,
             clock=f.clock.utc,
         ),
+        approvals=messages.approvals,
         history=messages.history,
         state=messages.state,
         intake=messages.intake,

@@ -13,6 +13,7 @@
     │   ├── NetworkRefused        a question that only RabbitMQ's networks may ask
     │   ├── CredentialsDiffer     CONNECT names another user than the handshake
     │   ├── Muted, ChatOff        a participant who may not speak now
+    │   ├── ApprovalNeeded        for what cannot wait for it
     │   ├── KeyRefused            of the room's state, which others write
     │   ├── BrokerRefused         RabbitMQ has ended the session for something that was sent
     │   ├── UnknownVirtualHost    CONNECT's host
@@ -37,6 +38,7 @@
     │   ├── BadBody               of a message that the gateway acts on
     │   ├── NotOpen               the key that must stand in the room's state does not
     │   ├── TooManyKeys           in a room's state, of the room or of one author
+    │   ├── NotWaiting            a message about which a host decides, and that does not wait
     │   ├── RoomFull              of members
     │   ├── TooManyOpenRooms      made by one user
     │   ├── TooManyQueues         durable ones at the broker, named by one user
@@ -48,6 +50,7 @@
     │   ├── TooManyReads          of the history by one user at a time
     │   ├── TooMuchRead           of the history by one user, in bytes
     │   ├── SlowMode              a participant who has just spoken
+    │   ├── TooManyWaiting        messages for a host's approval
     │   ├── TooManyExports        of rooms by one user at a time
     │   ├── TooManyLogins         of one user
     │   ├── TooManyCodes          wrong class codes, of an address or of all
@@ -167,6 +170,10 @@ class Muted(Refused):
 
 class ChatOff(Refused):
     """The room's hosts let nobody else speak to everyone now."""
+
+
+class ApprovalNeeded(Refused):
+    """A message to everyone that cannot wait for a host's approval, in a room where all wait."""
 
 
 class KeyRefused(Refused):
@@ -316,6 +323,10 @@ class TooManyKeys(Invalid):
     """The room's state has as many entries of the room, or of one author, as it may have."""
 
 
+class NotWaiting(Invalid):
+    """There is no such message that waits for approval, or its fate has been decided."""
+
+
 class RoomFull(Invalid):
     """The room has as many members as it may have."""
 
@@ -358,6 +369,10 @@ class TooMuchRead(RateLimited):
 
 class SlowMode(RateLimited):
     """The participant has spoken to everyone a moment ago, and the room is in slow mode."""
+
+
+class TooManyWaiting(RateLimited):
+    """As many messages of the author, or of all, wait for a host's approval as may."""
 
 
 class TooManyExports(RateLimited):
@@ -561,6 +576,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     Muted: Outcome("muted", 403, CloseCode.REFUSED, "You are muted in this room"),
     ChatOff: Outcome("chat_off", 403, CloseCode.REFUSED, "Only hosts speak to everyone now"),
+    ApprovalNeeded: Outcome(
+        "approval_needed", 403, CloseCode.REFUSED, "A host approves what is said to everyone"
+    ),
     KeyRefused: Outcome("key_refused", 403, CloseCode.REFUSED, "This key is not yours to write"),
     BrokerRefused: Outcome(
         "broker_refused", 403, CloseCode.REFUSED, "The broker refused something that was sent"
@@ -614,6 +632,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     BadBody: Outcome("bad_body", 400, CloseCode.REFUSED, "The body does not fit its key"),
     NotOpen: Outcome("not_open", 409, CloseCode.REFUSED, "Not open any more, or not yet"),
     TooManyKeys: Outcome("too_many_keys", 409, CloseCode.REFUSED, "Too many keys"),
+    NotWaiting: Outcome("not_waiting", 409, CloseCode.REFUSED, "This message does not wait"),
     RoomFull: Outcome("room_full", 409, CloseCode.REFUSED, "The room is full"),
     TooManyOpenRooms: Outcome("too_many_open_rooms", 409, CloseCode.REFUSED, "Too many open rooms"),
     TooManyQueues: Outcome("too_many_queues", 409, CloseCode.REFUSED, "Too many queues"),
@@ -633,6 +652,9 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "too_much_read", 429, CloseCode.TRY_AGAIN_LATER, "Too much read in a short time"
     ),
     SlowMode: Outcome("slow_mode", 429, CloseCode.TRY_AGAIN_LATER, "The room is in slow mode"),
+    TooManyWaiting: Outcome(
+        "too_many_waiting", 429, CloseCode.TRY_AGAIN_LATER, "Too many messages wait for approval"
+    ),
     TooManyExports: Outcome(
         "too_many_exports", 429, CloseCode.TRY_AGAIN_LATER, "Too many exports at once"
     ),

@@ -138,6 +138,12 @@ class Permissions:
         membership = await self._memberships.membership(room, identity.user)
         return 0 if membership is None else membership.slow
 
+    async def approves(self, identity: Identity, room: int) -> bool:
+        """Whether what a participant says to everyone waits for a host's approval. Asked after
+        :meth:`require`."""
+        membership = await self._memberships.membership(room, identity.user)
+        return membership is not None and membership.approve
+
     async def recognise(self, identity: Identity, room: int, known: str | None) -> None:
         """Return if the room is the one that a client knows by this identity of the room's; None:
         the client does not say. Of somebody who may not see the room nothing is said.

@@ -10,6 +10,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from broker.topology import Stream
+from gateway.domain.approval import PENDING
 from gateway.domain.kept import Entry
 from gateway.domain.room import MemberRole
 
@@ -63,6 +64,8 @@ class Draft:
     only_while: str | None = None
     #: Seconds that must have passed since the sender's last message of the stream.
     apart: int = 0
+    #: The seq of the message that waits for approval, about which this one decides.
+    place: int | None = None
 
     @property
     def entry(self) -> Entry | None:
@@ -82,6 +85,7 @@ class Draft:
             self.sender_name,
             self.keep,
             self.of,
+            self.place,
         )
 
 
@@ -92,8 +96,8 @@ class Message:
     ``seq`` is 1, 2, 3 … per stream; None for an instant message. ``role`` is the sender's role in
     the room at the time of sending, whatever it is now. None: the gateway itself sent the message,
     or it was stored before roles were. ``sender_name``: what was shown beside the sender's name
-    then, in the JSON ``name``. ``keep`` and ``of``: as in :class:`Draft`; the JSON has each only if
-    it is there.
+    then, in the JSON ``name``. ``keep``, ``of`` and ``place``: as in :class:`Draft`; the JSON has
+    each only if it is there.
     """
 
     id: UUID
@@ -107,6 +111,7 @@ class Message:
     sender_name: str | None = None
     keep: str | None = None
     of: str | None = None
+    place: int | None = None
     #: A host has hidden it from everybody but hosts.
     hidden: bool = field(default=False, compare=False)
     #: What :meth:`encode` gives, if it was made before.
@@ -122,6 +127,10 @@ class Message:
         if not self.hidden:
             return self
         return Message(self.id, self.stream, self.seq, "", self.sent_at, HIDDEN, None)
+
+    def without_content(self) -> Message:
+        """The place that it has in the stream while it waits for approval, and ever after."""
+        return Message(self.id, self.stream, self.seq, "", self.sent_at, PENDING, None)
 
     def encode(self) -> bytes:
         """The message's JSON as compact UTF-8. It begins with its :func:`opening`.
@@ -142,6 +151,8 @@ class Message:
         kept = "" if self.keep is None else f'"keep":"{self.keep}",'
         if self.of is not None:
             kept += f'"of":{_json(self.of)},'
+        if self.place is not None:
+            kept += f'"place":{self.place},'
         text = (
             f'{{"id":"{self.id}","room":{self.stream.room},"audience":"{audience}","seq":{seq},'
             f'"sender":{_json(self.sender)},{name}"role":{role},"sent_at":"{timestamp(self.sent_at)}",'

@@ -7,7 +7,7 @@ from typing import Final
 from broker.protocol.numerals import natural
 from broker.topology import Audience
 
-#: The room's settings: ``{"chat": bool, "slow": seconds, "approve": false}``, to everyone.
+#: The room's settings: ``{"chat": bool, "slow": seconds, "approve": bool}``, to everyone.
 SETTINGS: Final = "settings"
 #: A muted participant, to hosts: ``muted:<user>``; or ``muted`` with ``of``, for any name.
 MUTED: Final = "muted"

@@ -45,7 +45,8 @@ class Room:
 class Membership:
     """The facts that decide whether a user may act in a room: whether it is open, and the user's
     role, if any. ``identity``: the room's. ``is_muted``: the user may send nothing; ``chat``:
-    participants may speak to everyone, and do so every ``slow`` seconds at most."""
+    participants may speak to everyone, and do so every ``slow`` seconds at most; ``approve``: what
+    they say waits for a host's approval."""
 
     is_open: bool
     role: MemberRole | None
@@ -53,6 +54,7 @@ class Membership:
     is_muted: bool = False
     chat: bool = True
     slow: int = 0
+    approve: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ class Attendee:
 @dataclass(frozen=True, slots=True)
 class Roster:
     """The memberships of all members of a room. ``revision`` grows with every change of them;
-    ``identity``: the room's. ``muted``, ``chat`` and ``slow``: as in :class:`Membership`."""
+    ``identity``: the room's. ``muted``, ``chat``, ``slow`` and ``approve``: as in
+    :class:`Membership`."""
 
     is_open: bool
     roles: Mapping[str, MemberRole]
@@ -78,6 +81,7 @@ class Roster:
     muted: frozenset[str] = frozenset()
     chat: bool = True
     slow: int = 0
+    approve: bool = False
 
     def of(self, user: str) -> Membership:
         return Membership(
@@ -87,4 +91,5 @@ class Roster:
             user in self.muted,
             self.chat,
             self.slow,
+            self.approve,
         )

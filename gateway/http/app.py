@@ -26,6 +26,7 @@ from gateway.http.handlers.admin import (
     AdminResumeHandler,
     AdminRevocationsHandler,
 )
+from gateway.http.handlers.approvals import ApprovalsHandler
 from gateway.http.handlers.broker_auth import BrokerAuthHandler
 from gateway.http.handlers.class_codes import CodeHandler, JoinHandler, KnocksHandler
 from gateway.http.handlers.drain import DrainHandler, Progress
@@ -94,6 +95,7 @@ def public(
         (r"/api/rooms/([^/]+)/members/([^/]+)", MemberHandler, own),
         (r"/api/rooms/([^/]+)/presence", PresenceHandler, own),
         (r"/api/rooms/([^/]+)/messages", MessagesHandler, own),
+        (r"/api/rooms/([^/]+)/approvals", ApprovalsHandler, own),
         (r"/api/rooms/([^/]+)/code", CodeHandler, own),
         (r"/api/rooms/([^/]+)/knocks", KnocksHandler, own),
         (r"/api/join", JoinHandler, own),

@@ -18,6 +18,7 @@ from gateway.drain import Drain
 from gateway.http.open_answers import OpenAnswers
 from gateway.limits import LiveLimits
 from gateway.logins import Logins
+from gateway.messages.approvals import Approvals
 from gateway.messages.history_reads import HistoryReads
 from gateway.messages.intake import Intake
 from gateway.messages.state_reads import StateReads
@@ -37,6 +38,7 @@ class HandlerServices:
     accounts: Accounts[Account]
     admin: Admin
     answers: OpenAnswers
+    approvals: Approvals
     budgets: Budgets
     clock: UnixTime
     codes: ClassCodes

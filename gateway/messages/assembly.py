@@ -10,6 +10,7 @@ from broker.publishing.publication import ConfirmedPublisher
 from gateway.auth.assembly import Auth
 from gateway.domain.message import Message
 from gateway.foundation import Foundation
+from gateway.messages.approvals import Approvals, WaitingStore
 from gateway.messages.history_reads import HistoryReads, ReadableHistory
 from gateway.messages.intake import Intake
 from gateway.messages.outbox import Outbox
@@ -18,14 +19,15 @@ from gateway.messages.ports import MessageStore
 from gateway.messages.state_reads import ReadableState, StateReads
 
 
-class Store(MessageStore, ReadableHistory, ReadableState, Protocol):
-    """The history and the kept state, written and read."""
+class Store(MessageStore, ReadableHistory, ReadableState, WaitingStore, Protocol):
+    """The history, the kept state and what waits for approval, written and read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Messages:
     """The parts that every message passes, and those that read it again."""
 
+    approvals: Approvals
     history: HistoryReads
     state: StateReads
     intake: Intake
@@ -59,8 +61,17 @@ def messages(
         stored=tell_all,
         tasks=f.tasks.part(),
     )
+    history = HistoryReads(store, auth.permissions, budgets=f.budgets, limits=f.limits)
     return Messages(
-        history=HistoryReads(store, auth.permissions, budgets=f.budgets, limits=f.limits),
+        approvals=Approvals(
+            store,
+            pipeline,
+            auth.permissions,
+            history.turns,
+            budgets=f.budgets,
+            clock=f.clock.utc,
+        ),
+        history=history,
         state=StateReads(store, auth.permissions, budgets=f.budgets, limits=f.limits),
         intake=Intake(
             pipeline,

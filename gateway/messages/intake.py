@@ -20,6 +20,7 @@ from gateway.domain.kept import KeyPatterns
 from gateway.domain.message import PRESENCE, Draft, Importance
 from gateway.domain.room import MemberRole
 from gateway.errors import (
+    ApprovalNeeded,
     Invalid,
     KeyRefused,
     NotOpen,
@@ -160,12 +161,16 @@ class Intake:
             keeping.check(draft, importance, role, self.participant_keys)
             if role is MemberRole.HOST:
                 orders.check(draft)
-        if (
-            role is MemberRole.PARTICIPANT
-            and stream.audience is Audience.PUBLIC
-            and (slow := await self._permissions.pace(who, stream.room))
-        ):
-            draft = replace(draft, apart=slow)
+        if role is MemberRole.PARTICIPANT and stream.audience is Audience.PUBLIC:
+            if slow := await self._permissions.pace(who, stream.room):
+                draft = replace(draft, apart=slow)
+            if importance is Importance.INSTANT and await self._permissions.approves(
+                who, stream.room
+            ):
+                raise ApprovalNeeded(
+                    f"the hosts of room {stream.room} approve what is said to everyone, and an"
+                    " instant message cannot wait"
+                )
         rank = Rank.HOST if role is MemberRole.HOST else Rank.PARTICIPANT
         self._room_posts.take(stream.room, rank=rank)
         self._posts.take(who.user)

@@ -47,5 +47,5 @@ def _check_settings(body: Any) -> None:
     slow = body.get("slow", 0)
     if isinstance(slow, bool) or not isinstance(slow, int) or not 0 <= slow <= SLOWEST:
         raise BadBody(f"body: slow must be a number of seconds from 0 to {SLOWEST}")
-    if body.get("approve", False) is not False:
-        raise BadBody("body: approve is not served by this gateway; it must be false")
+    if not isinstance(body.get("approve", False), bool):
+        raise BadBody("body: approve must be true or false")

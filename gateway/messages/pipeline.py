@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from broker.publishing.publication import ConfirmedPublisher, NotConfirmed, Returned
@@ -42,11 +42,12 @@ class Receipt:
     """The answer to a post. ``published``: the broker has confirmed the message.
 
     A guaranteed message that is not published yet will be; an instant one (``seq`` is None) was
-    dropped.
+    dropped. ``waits``: it has, or had, to wait for a host's approval, and ``message`` is its place.
     """
 
     message: Message
     published: bool
+    waits: bool = False
 
 
 class Pipeline:
@@ -96,8 +97,15 @@ class Pipeline:
         """The number of posts that have no answer yet."""
         return self._in_hand
 
-    async def post(self, draft: Draft, importance: Importance = Importance.GUARANTEED) -> Receipt:
-        """Store and publish a message; a repeated id gets the first one's answer again.
+    async def post(
+        self,
+        draft: Draft,
+        importance: Importance = Importance.GUARANTEED,
+        *,
+        payer: str | None = None,
+    ) -> Receipt:
+        """Store and publish a message; a repeated id gets the first one's answer again. ``payer``:
+        the host on whose account that is, of a message that comes into the stream by a host's word.
 
         When it raises, nothing was published: :class:`Draining`, :class:`TooManyPosts`,
         :class:`PostsBusy`, :class:`TooManyBytes`, :class:`RoomBusy`, :class:`PublishingBehind`,
@@ -106,12 +114,14 @@ class Pipeline:
         posting the same id again settles it. Once stored, a message is published even if the caller
         goes away.
         """
-        rank = Rank.HOST if draft.role is MemberRole.HOST else Rank.PARTICIPANT
+        is_host = payer is not None or draft.role is MemberRole.HOST
+        rank = Rank.HOST if is_host else Rank.PARTICIPANT
+        payer = payer or draft.sender
         with (
-            self._admission(draft.sender, rank),
-            self._bytes.take(draft.sender, amount=(size := self._check(draft)), rank=rank),
+            self._admission(payer, rank),
+            self._bytes.take(payer, amount=(size := self._check(draft)), rank=rank),
         ):
-            self._rate.take(draft.sender, draft.stream.room, cost=size, rank=rank)
+            self._rate.take(payer, draft.stream.room, cost=size, rank=rank)
             if importance is Importance.INSTANT:
                 return await self._pass_on(draft.numbered(None))
             with self._place_in_outbox(size, rank):
@@ -129,7 +139,7 @@ class Pipeline:
             # The first post, which was allowed, may still be on its way.
             await self._commits.passed(draft.id)
             before = await self._history.stored(draft.id)
-            if before is None or before.message.sender != draft.sender:
+            if before is None or before.said.sender != draft.sender:
                 return None
             answer = repeated(before, draft)
             if isinstance(answer, GatewayError):
@@ -148,7 +158,7 @@ class Pipeline:
         published = stored.published or await self._outbox.confirmed(
             stored.message, within=self._confirm_timeout
         )
-        return Receipt(stored.message, published)
+        return Receipt(stored.message, published, waits=stored.waits is not None)
 
     def _new(self, messages: Sequence[Message]) -> None:
         self._outbox.add(messages)
@@ -183,7 +193,8 @@ class Pipeline:
     def _check(self, draft: Draft) -> int:
         """The size of the message as JSON. Raises :class:`Invalid`, :class:`TooLarge`."""
         try:
-            encoded = draft.numbered(None).encode()
+            # What waited was as large as it may be, without the number of its place.
+            encoded = replace(draft.numbered(None), place=None).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise Invalid("body must be JSON: no NaN, no infinity, no endless nesting") from error
         size = len(encoded)

@@ -34,6 +34,7 @@ from gateway.store import rooms as rooms_module
 from gateway.store.records import QueueDue
 from gateway.store.tables import (
     acknowledged,
+    approvals,
     attendance,
     counters,
     erasures,
@@ -122,7 +123,8 @@ def next_room(connection: Connection, user: str, after: int) -> int | None:
         kept.c.audience == streams.c.audience,
         or_(kept.c.author == user, kept.c.sender == user),
     )
-    left = or_(said, was_there, has)
+    waited = exists().where(approvals.c.room == streams.c.room, approvals.c.sender == user)
+    left = or_(said, was_there, has, waited)
     query = select(func.min(streams.c.room)).where(streams.c.room > after, left)
     return connection.execute(query).scalar()
 
@@ -141,7 +143,7 @@ def of_user(connection: Connection, id: int, room: int, user: str) -> int:
             .where(messages.c.id.in_([row.id for row in found]))
             .values(
                 **{"sender": "", "sender_name": None, "role": None, "keep": None, "of": None},
-                hidden=False,
+                **{"hidden": False, "place": None},
                 **{"type": DELETED, "body": "null"},
             )
         )
@@ -149,9 +151,11 @@ def of_user(connection: Connection, id: int, room: int, user: str) -> int:
         _renew_queue(connection, room, found)
     stays = _delete_stays(connection, room, attendance.c.user_id == user)
     entries = _delete_entries(connection, room, user)
-    if found or stays or entries:
-        _count(connection, id, messages=len(found), stays=stays)
-    return len(found) + stays + entries
+    # Their places have no content, and those that were approved are among the messages.
+    waited = _delete_waited(connection, room, user)
+    if found or stays or entries or waited:
+        _count(connection, id, messages=len(found) + waited, stays=stays)
+    return len(found) + stays + entries + waited
 
 
 def of_room(connection: Connection, id: int, room: int) -> int:
@@ -261,6 +265,16 @@ def _delete_entries(connection: Connection, room: int, user: str) -> int:
         # Beyond the head, for those who know all up to it; the next message ends that.
         connection.execute(update(streams).where(this).values(forgotten=streams.c.head + 1))
     return deleted
+
+
+def _delete_waited(connection: Connection, room: int, user: str) -> int:
+    this = and_(approvals.c.room == room, approvals.c.sender == user)
+    seqs = select(approvals.c.seq).where(this).limit(ROWS)
+    found = list(connection.execute(seqs).scalars())
+    if not found:
+        return 0
+    which = and_(approvals.c.room == room, approvals.c.seq.in_(found))
+    return connection.execute(delete(approvals).where(which)).rowcount
 
 
 def _delete_stays(connection: Connection, room: int, which: Any = None) -> int:

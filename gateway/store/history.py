@@ -27,11 +27,13 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from broker.topology import Audience, Stream
+from gateway.domain.approval import PENDING
 from gateway.domain.kept import Entry, key
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError, Invalid, UnknownRoom
-from gateway.store import kept, order
+from gateway.store import approvals, kept, order
+from gateway.store.approving import Place
 from gateway.store.keys import KeyBound, nothing_refused
 from gateway.store.numbering import Numbering
 from gateway.store.portions import (
@@ -70,6 +72,7 @@ _LOCK: Final = PreparedList(
         select(
             rooms.c.id,
             rooms.c.closed_at,
+            rooms.c.approve,
             streams.c.audience,
             streams.c.head,
             streams.c.first,
@@ -89,6 +92,11 @@ _KNOWN: Final = (
     .outerjoin(outbox, IN_OUTBOX)
     .where(among(messages.c.id, "ids"))
 )
+#: What the stream has of a message that waits for approval.
+_WITHOUT_CONTENT: Final = {
+    **{"sender": "", "sender_name": None, "role": None, "type": PENDING},
+    **{"body": "null", "size": len("null")},
+}
 _BOUNDS: Final = select(streams.c.head, streams.c.first).where(
     streams.c.room == bindparam("in_room"), streams.c.audience == bindparam("in_audience")
 )
@@ -120,6 +128,8 @@ def append(
     answers: list[Appended | GatewayError] = []
     rows: list[dict[str, Any]] = []
     entries: list[tuple[Entry, dict[str, Any]]] = []
+    waiting: list[dict[str, Any]] = []
+    decided: list[tuple[Place, Draft]] = []
     for draft, row in prepared:
         if isinstance(row, GatewayError):
             answers.append(row)
@@ -129,10 +139,16 @@ def append(
         answers.append(answer)
         if isinstance(answer, Appended) and not answer.repeated:
             rows.append(row | {"seq": answer.message.seq, "size": size})
+            if answer.waits:
+                waiting.append(rows[-1])
+                rows[-1] = rows[-1] | _WITHOUT_CONTENT
+            if draft.place is not None:
+                decided.append(((draft.stream.room, draft.place), draft))
             if draft.keep and (entry := draft.entry):
                 entries.append((entry, rows[-1]))
     if rows:
         _insert(connection, rows, numbering.heads, owner)
+        approvals.write(connection, waiting, decided)
     if entries:
         kept.write(connection, entries, before=keys_before)
         order.carry_out(connection, entries)
@@ -158,6 +174,7 @@ def _prepare(draft: Draft) -> dict[str, Any] | GatewayError:
             "keep": None if draft.keep is None else key(draft.keep),
             "of": None if draft.of is None else text(draft.of, "of", USER_LENGTH),
             "hidden": False,
+            "place": draft.place,
         }
     except Invalid as error:
         return error
@@ -172,29 +189,42 @@ def _numbering(
     visible."""
     heads: dict[Stream, int] = {}
     closed: set[int] = set()
+    approving: set[int] = set()
     usage: dict[int, Usage] = {}
     numbers = sorted({draft.stream.room for draft in drafts})
-    for room, closed_at, audience, head, first, size in _LOCK.rows(connection, numbers):
+    for room, closed_at, approves, audience, head, first, size in _LOCK.rows(connection, numbers):
         heads[Stream(Audience(audience), room)] = head
         used = usage.setdefault(room, Usage())
         used.messages += head + 1 - first
         used.bytes += size
         if closed_at is not None:
             closed.add(room)
+        if approves:
+            approving.add(room)
     ids = sorted({draft.id for draft in drafts})
     known = _known(connection, ids)
     keys = kept.find(connection, drafts, bound)
     pace = order.pace_of(connection, drafts)
-    return Numbering(heads, frozenset(closed), known, usage, quota, keys, pace)
+    waiting = approvals.find(connection, drafts, approving)
+    return Numbering(heads, frozenset(closed), known, usage, quota, keys, pace, waiting)
 
 
 def _known(connection: Connection, ids: list[UUID]) -> dict[UUID, Appended]:
     if not _REPEATED.rows(connection, ids):
         return {}
     return {
-        row.id: Appended(message(row), repeated=True, published=row.waiting is None)
-        for row in connection.execute(_KNOWN, {"ids": padded(ids)})
+        row.id: Appended(
+            message(row),
+            repeated=True,
+            published=row.waiting is None,
+            waits=approvals.waited(connection, row.room, row.seq) if _is_place(row) else None,
+        )
+        for row in connection.execute(_KNOWN, {"ids": padded(ids)}).all()
     }
+
+
+def _is_place(row: Row[Any]) -> bool:
+    return not row.sender and row.type == PENDING
 
 
 def stored(connection: Connection, message_id: UUID) -> Appended | None:
@@ -400,4 +430,6 @@ def _message(row: Row[Any], body: Any) -> Message:
         row.sender_name,
         row.keep,
         row.of,
+        # Entries of the kept state have none.
+        getattr(row, "place", None),
     )

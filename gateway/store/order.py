@@ -20,7 +20,7 @@ from gateway.domain.order import MUTED, SETTINGS, hidden_seq, muted_user
 from gateway.domain.room import MemberRole
 from gateway.store import revisions
 from gateway.store.pace import Pace
-from gateway.store.tables import kept, members, messages, rooms
+from gateway.store.tables import approvals, kept, members, messages, rooms
 from gateway.store.values import MAX_NUMBER
 
 _LAST: Final = (
@@ -29,8 +29,17 @@ _LAST: Final = (
         messages.c.room == bindparam("in_room"),
         messages.c.audience == bindparam("in_audience"),
         messages.c.sender == bindparam("of_sender"),
+        # The moment of an approval is no moment at which the author has spoken.
+        messages.c.place.is_(None),
     )
     .order_by(messages.c.seq.desc())
+    .limit(1)
+)
+
+_LAST_THAT_WAITED: Final = (
+    select(approvals.c.sent_at)
+    .where(approvals.c.room == bindparam("in_room"), approvals.c.sender == bindparam("of_sender"))
+    .order_by(approvals.c.seq.desc())
     .limit(1)
 )
 
@@ -46,9 +55,12 @@ def pace_of(connection: Connection, drafts: Iterable[Draft]) -> Pace:
                 "in_audience": draft.stream.audience,
                 "of_sender": draft.sender,
             }
-            found = connection.execute(_LAST, values).scalar_one_or_none()
-            if found is not None:
-                last[key] = found
+            said = [
+                connection.execute(query, values).scalar_one_or_none()
+                for query in (_LAST, _LAST_THAT_WAITED)
+            ]
+            if found := [moment for moment in said if moment is not None]:
+                last[key] = max(found)
     return Pace(last)
 
 
@@ -108,5 +120,9 @@ def _hide(connection: Connection, room: int, seq: int, *, hidden: bool) -> bool:
 
 
 def _set(connection: Connection, room: int, settings: Any) -> None:
-    values = {"chat_off": settings.get("chat") is False, "slow": settings.get("slow", 0)}
+    values = {
+        "chat_off": settings.get("chat") is False,
+        "slow": settings.get("slow", 0),
+        "approve": settings.get("approve") is True,
+    }
     connection.execute(update(rooms).where(rooms.c.id == room).values(values))

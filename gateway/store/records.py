@@ -14,11 +14,18 @@ class Appended:
 
     ``repeated``: its id was stored before, and ``message`` is the one stored then. ``published``:
     it has left the outbox, i.e. the broker has confirmed it (never true for a new one).
+    ``waits``: what was said, if it had to wait for approval; ``message`` is its place then.
     """
 
     message: Message
     repeated: bool
     published: bool = False
+    waits: Message | None = None
+
+    @property
+    def said(self) -> Message:
+        """The message as its author sent it."""
+        return self.waits or self.message
 
 
 @dataclass(frozen=True, slots=True)

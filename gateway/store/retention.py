@@ -14,7 +14,7 @@ from broker.topology import Audience, Stream
 from gateway.store import kept
 from gateway.store.database import Database
 from gateway.store.history import IN_OUTBOX
-from gateway.store.tables import messages, outbox, streams
+from gateway.store.tables import approvals, messages, outbox, streams
 
 #: The most rows that one transaction deletes. A hundred of the largest messages are six megabytes,
 #: which delay a post by some hundredths of a second.
@@ -89,6 +89,9 @@ def _delete_start(connection: Connection, stream: Stream, before: datetime) -> i
     if count := len(old):
         left = streams.c.bytes - sum(row.size for row in old)
         connection.execute(delete(messages).where(of_stream, messages.c.seq < first + count))
+        if stream.audience is Audience.PUBLIC:
+            of_room = approvals.c.room == stream.room
+            connection.execute(delete(approvals).where(of_room, approvals.c.seq < first + count))
         connection.execute(
             update(streams)
             .where(this)

@@ -47,6 +47,7 @@ _ROSTER: Final = (
         rooms.c.identity,
         rooms.c.chat_off,
         rooms.c.slow,
+        rooms.c.approve,
         members.c.user_id,
         members.c.role,
         members.c.muted,
@@ -209,7 +210,8 @@ def membership(connection: Connection, number: int, user: str) -> Membership | N
     who = members.c.user_id == user if is_text(user) else false()
     row = connection.execute(
         select(
-            *(rooms.c.closed_at, rooms.c.identity, rooms.c.chat_off, rooms.c.slow),
+            *(rooms.c.closed_at, rooms.c.identity),
+            *(rooms.c.chat_off, rooms.c.slow, rooms.c.approve),
             *(members.c.role, members.c.muted),
         )
         .outerjoin(members, and_(members.c.room == rooms.c.id, who))
@@ -219,7 +221,8 @@ def membership(connection: Connection, number: int, user: str) -> Membership | N
         return None
     role = None if row.role is None else MemberRole(row.role)
     is_open = row.closed_at is None
-    return Membership(is_open, role, row.identity, bool(row.muted), not row.chat_off, row.slow)
+    order = (bool(row.muted), not row.chat_off, row.slow, bool(row.approve))
+    return Membership(is_open, role, row.identity, *order)
 
 
 def roster(connection: Connection, number: int) -> Roster | None:
@@ -231,8 +234,9 @@ def roster(connection: Connection, number: int) -> Roster | None:
         return None
     roles = {user: _ROLES[role] for *_, user, role, _ in rows if role is not None}
     muted = frozenset(user for *_, user, _, is_muted in rows if is_muted)
-    is_open, revision, identity, chat_off, slow, *_ = rows[0]
-    return Roster(is_open, roles, revision, identity, muted, not chat_off, slow)
+    is_open, revision, identity, chat_off, slow, approve, *_ = rows[0]
+    order = (muted, not chat_off, slow, approve)
+    return Roster(is_open, roles, revision, identity, *order)
 
 
 def revisions(connection: Connection, numbers: Sequence[int]) -> dict[int, int]:

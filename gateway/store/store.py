@@ -18,7 +18,7 @@ from broker.topology import Stream
 from gateway.database_url import SqliteFile, parse
 from gateway.domain.class_code import ClassCode, Door, Guests, Knock, KnockState
 from gateway.domain.erasure import Erasure
-from gateway.domain.message import Draft
+from gateway.domain.message import Draft, Message
 from gateway.domain.revocation import Revocation, Target
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
@@ -26,6 +26,7 @@ from gateway.domain.stay import Stay
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.store import (
     accounts,
+    approvals,
     attendance,
     class_codes,
     erasures,
@@ -40,6 +41,7 @@ from gateway.store import (
     sessions,
     user_names,
 )
+from gateway.store.approvals import Waited
 from gateway.store.database import Database, Readers
 from gateway.store.keys import KeyBound, nothing_refused
 from gateway.store.portions import READ_BYTES
@@ -479,6 +481,18 @@ class Store:
         )
         return await self._database.scan(query, history.state_page, readers=Readers.STATE)
 
+    async def read_waiting(
+        self, room: int, *, after: int, limit: int, sender: str | None = None
+    ) -> list[Message]:
+        """At most ``limit`` messages that wait for approval in a room, after the seq ``after``, in
+        order, with their JSON; only those of ``sender`` where given."""
+        query = partial(approvals.read_waiting, room=room, after=after, limit=limit, sender=sender)
+        return await self._database.scan(query, _with_json)
+
+    async def waited_at(self, room: int, seqs: Collection[int]) -> dict[int, Waited]:
+        """The messages that had to wait for approval at these places of a room (up to 512)."""
+        return await self._database.read(partial(approvals.waited_at, room=room, seqs=seqs))
+
     async def heads(self, streams: Sequence[Stream]) -> dict[Stream, int]:
         """The last seq of each stream (up to 512; 0: none yet), by one query; a stream of a room
         that does not exist is left out."""
@@ -856,3 +870,7 @@ def _database(url: str, *, timeout: float, posting: PostLimits | None) -> Databa
             f"PostgreSQL needs {error.name}: pip install 'interact-gateway[postgres]'"
         ) from error
     return PostgresDatabase(where, timeout=timeout, posting=posting)
+
+
+def _with_json(found: list[Message]) -> list[Message]:
+    return [replace(each, encoded=each.encode()) for each in found]

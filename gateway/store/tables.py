@@ -52,6 +52,7 @@ CLEARED: Final = "body = 'null'"
 DUE: Final = "queue_due IS NOT NULL"
 OPEN: Final = "closed_at IS NULL"
 LASTING: Final = "until IS NULL"
+WAITS: Final = "fate = 'waiting'"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -86,9 +87,10 @@ rooms: Final = Table(
     # NULL: the room is older than this column.
     Column("created_by", String(USER_LENGTH)),
     # What the entry "settings" of the kept state says: participants may not speak to everyone, or
-    # every so many seconds at most.
+    # every so many seconds at most; what they say waits for a host's approval.
     Column("chat_off", Boolean, nullable=False, server_default=false()),
     Column("slow", Integer, nullable=False, server_default="0"),
+    Column("approve", Boolean, nullable=False, server_default=false()),
     Index(None, "queue_due", sqlite_where=text(DUE), postgresql_where=text(DUE)),
     Index(None, "created_by", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
     sqlite_autoincrement=True,
@@ -191,6 +193,8 @@ messages: Final = Table(
     # The key under which it was kept, and the user whose entry it is, if it says so.
     Column("keep", String(KEY_LENGTH)),
     Column("of", String(USER_LENGTH)),
+    # The seq at which it waited for approval, or of the one that was refused.
+    Column("place", _Number),
     ForeignKeyConstraint(["room", "audience"], [streams.c.room, streams.c.audience]),
     UniqueConstraint("room", "audience", "seq"),
     # For a participant's sync of the private stream: only messages of this sender.
@@ -205,6 +209,26 @@ messages: Final = Table(
         sqlite_where=text(NOT_SAID),
         postgresql_where=text(NOT_SAID),
     ),
+)
+
+#: What participants have said to everyone that had to wait for approval; ``messages`` has its place
+#: under the same ``seq`` and ``id``, without content. So no reader of the stream can meet it.
+approvals: Final = Table(
+    "approvals",
+    metadata,
+    Column("room", _Number, ForeignKey(rooms.c.id), primary_key=True, autoincrement=False),
+    Column("seq", _Number, primary_key=True, autoincrement=False),
+    Column("id", Uuid, nullable=False),
+    Column("sender", String(USER_LENGTH), nullable=False),
+    Column("sender_name", String(USER_LENGTH)),
+    Column("role", String(11)),
+    Column("sent_at", UtcDateTime, nullable=False),
+    Column("type", String(TYPE_LENGTH), nullable=False),
+    Column("body", Text, nullable=False),
+    Column("fate", String(8), nullable=False),
+    CheckConstraint("fate IN ('waiting', 'approved', 'refused')", name="fate"),
+    Index(None, "room", "sender", "seq"),
+    Index(None, "room", "seq", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
 )
 
 #: The rooms' kept state: the newest message of each entry, whole, because the history may have

@@ -117,6 +117,7 @@ def _receipt_json(receipt: Receipt) -> dict[str, Any]:
         "seq": receipt.message.seq,
         "sent_at": timestamp(receipt.message.sent_at),
         "published": receipt.published,
+        **({"pending": True} if receipt.waits else {}),
     }
 
 

@@ -12,8 +12,9 @@ from random import SystemRandom
 from typing import Any, Protocol, cast
 
 import pytest
-from tornado.httpclient import AsyncHTTPClient, HTTPResponse
+from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
 from tornado.ioloop import IOLoop
+from tornado.websocket import websocket_connect
 
 from broker.feeds.feeds import Feeds
 from broker.nodes.balancer import Balancer
@@ -41,6 +42,7 @@ from gateway.queues.assembly import private_queues
 from gateway.rabbitmq import Broker
 from gateway.store import Store
 from tests.fake_feeds import FakeFeeds
+from tests.integration.http.stomp_talk import Talk
 from tests.rotations import rotation
 
 JWT_SECRET = "the issuer's secret, long enough for HS256"
@@ -386,3 +388,25 @@ def room(call: Call, io_loop: IOLoop) -> str:
 
     path: str = io_loop.run_sync(create)
     return path
+
+
+@pytest.fixture
+def talk(
+    public: Listener, settings: Config, room: str, io_loop: IOLoop
+) -> Iterator[Callable[[str], Awaitable[Talk]]]:
+    del room
+    opened: list[Talk] = []
+
+    async def connect(user: str) -> Talk:
+        headers = {"Authorization": f"Bearer {token(settings, user)}"}
+        url = f"{public.url.replace('http', 'ws')}/ws"
+        request = HTTPRequest(url, headers=headers)
+        made = Talk(await websocket_connect(request, subprotocols=["v12.stomp"]))
+        await made.say("CONNECT", ("accept-version", "1.2"))
+        assert (await made.hear()).command == "CONNECTED"
+        opened.append(made)
+        return made
+
+    yield connect
+    for each in opened:
+        io_loop.run_sync(each.hang_up)

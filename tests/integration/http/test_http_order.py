@@ -123,7 +123,7 @@ async def test_participants_cannot_give_orders(call: Call, room: str) -> None:
         ("settings", "public", {"slow": -1}),
         ("settings", "public", {"slow": True}),
         ("settings", "public", {"slow": 3601}),
-        ("settings", "public", {"approve": True}),
+        ("settings", "public", {"approve": 1}),
         ("settings", "public", {"loud": True}),
         ("muted:bob", "private", {"user": "carol"}),
         ("muted:bob", "private", {"user": "bob", "x": 1}),

@@ -4,75 +4,14 @@ judge and store."""
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import pytest
-from tornado.httpclient import HTTPRequest
-from tornado.ioloop import IOLoop
-from tornado.websocket import WebSocketClientConnection, websocket_connect
 
-from broker.protocol.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits, serialise
-from gateway.config import Config
-from gateway.http.listeners import Listener
-from tests.integration.http.conftest import Call, token
+from tests.integration.http.conftest import Call
+from tests.integration.http.stomp_talk import TOPIC, Talk
 
-TOPIC = "/topic/acdm.mo.interact.public.1"
 PRIVATE = "/topic/acdm.mo.interact.private.1"
-
-
-class Talk:
-    """One client's connection, whose frames come one by one."""
-
-    def __init__(self, client: WebSocketClientConnection) -> None:
-        self._client = client
-        self._parser = FrameParser(Limits(frame_bytes=2**20), SERVER_COMMANDS)
-        self._waiting: list[Frame] = []
-
-    async def say(self, command: str, *headers: tuple[str, str], body: bytes = b"") -> None:
-        await self._client.write_message(serialise(command, headers, body), binary=True)
-
-    async def hear(self) -> Frame:
-        while not self._waiting:
-            data = await self._client.read_message()
-            assert data is not None
-            raw = data if isinstance(data, bytes) else data.encode()
-            self._waiting += [each for each in self._parser.feed(raw) if isinstance(each, Frame)]
-        return self._waiting.pop(0)
-
-    async def keep(self, key: str, body: Any, *headers: tuple[str, str]) -> Frame:
-        """SEND with a key; the answer."""
-        given = (("destination", TOPIC), ("keep", key), ("receipt", key), *headers)
-        content = ("content-type", "application/json")
-        await self.say("SEND", *given, content, body=json.dumps(body).encode())
-        return await self.hear()
-
-    async def hang_up(self) -> None:
-        self._client.close()
-        while await self._client.read_message() is not None:
-            pass
-
-
-@pytest.fixture
-def talk(
-    public: Listener, settings: Config, room: str, io_loop: IOLoop
-) -> Iterator[Callable[[str], Awaitable[Talk]]]:
-    del room
-    opened: list[Talk] = []
-
-    async def connect(user: str) -> Talk:
-        headers = {"Authorization": f"Bearer {token(settings, user)}"}
-        url = f"{public.url.replace('http', 'ws')}/ws"
-        request = HTTPRequest(url, headers=headers)
-        made = Talk(await websocket_connect(request, subprotocols=["v12.stomp"]))
-        await made.say("CONNECT", ("accept-version", "1.2"))
-        assert (await made.hear()).command == "CONNECTED"
-        opened.append(made)
-        return made
-
-    yield connect
-    for each in opened:
-        io_loop.run_sync(each.hang_up)
 
 
 @pytest.mark.gen_test

@@ -1,0 +1,35 @@
+"""Approval before showing: what a participant says to everyone waits until a host has looked at it.
+
+Its number in the stream is taken by a place without content. What was said stands apart, and comes
+into the stream by a number of its own when it is approved.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+from uuid import UUID, uuid5
+
+#: The type of the place of a message that waits, or waited.
+PENDING: Final = "pending"
+#: The type of the message by which the author's page learns that it was refused.
+REFUSED: Final = "refused"
+#: Messages that may wait in a room at a time, and of one author.
+MOST_WAITING: Final = 1_000
+MOST_OF_AUTHOR: Final = 50
+
+_NAMESPACE: Final = UUID("0d7a6c1e-9b54-4a51-8f0c-6f5a4f1b7c02")
+
+
+class Fate(StrEnum):
+    """The fate of a message that had to wait."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    REFUSED = "refused"
+
+
+def decided_id(said: UUID, fate: Fate) -> UUID:
+    """The id of the message that decides about another one. Two hosts, or two calls, that decide
+    the same thing mean one message."""
+    return uuid5(_NAMESPACE, f"{said}:{fate}")

@@ -1,0 +1,66 @@
+"""``/api/rooms/{room}/approvals``: what waits for a host's approval, and the decision about it."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Self
+
+from pydantic import Field, model_validator
+
+from gateway.domain.approval import Fate
+from gateway.http import body
+from gateway.http.api import ApiHandler
+from gateway.messages.approvals import PAGE, Decided
+
+Seq = Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class WaitingQuery(body.Body):
+    """The query; its value comes as text."""
+
+    after: Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)] = 0
+
+
+class Decision(body.Body):
+    """The body: the numbers of messages that wait."""
+
+    approve: tuple[Seq, ...] = Field(default=(), strict=False)
+    refuse: tuple[Seq, ...] = Field(default=(), strict=False)
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        named = self.approve + self.refuse
+        if not 0 < len(named) <= PAGE:
+            raise ValueError(f"approve and refuse: must name 1 to {PAGE} messages")
+        if len(set(named)) != len(named):
+            raise ValueError("approve and refuse: a message is named twice")
+        return self
+
+
+class ApprovalsHandler(ApiHandler):
+    """The messages of a room that wait for approval: GET lists them, POST decides."""
+
+    async def get(self, room: str) -> None:
+        number = self.room_number(room)
+        identity = await self.identity()
+        after = self.query(WaitingQuery).after
+        found, following = await self.services.approvals.waiting(identity, number, after=after)
+        rest = {} if following is None else {"next": following}
+        end = f",{json.dumps(rest)[1:]}" if rest else "}"
+        self.set_header("Content-Type", body.MEDIA_TYPE)
+        waiting = b",".join(each.encode() for each in found)
+        self.finish(b'{"waiting":[%s]%s' % (waiting, end.encode()))
+
+    async def post(self, room: str) -> None:
+        number = self.room_number(room)
+        identity = await self.identity()
+        wanted = self.body(Decision)
+        fates = dict.fromkeys(wanted.approve, Fate.APPROVED)
+        fates |= dict.fromkeys(wanted.refuse, Fate.REFUSED)
+        decided = await self.services.approvals.decide(identity, number, fates)
+        self.write_json({"decided": [_as_json(each) for each in decided]})
+
+
+def _as_json(decided: Decided) -> dict[str, Any]:
+    seq = {} if decided.seq is None else {"seq": decided.seq}
+    return {"place": decided.place, "fate": decided.fate, **seq}

@@ -158,6 +158,7 @@ def assemble(
         drain=drain,
         messages=posts,
         metrics=metrics,
+        outbox=outbox,
         queues=private_queues,
         logins=logins,
     )
@@ -274,6 +275,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
     drain: Drain,
     messages: Messages,
     metrics: Metrics,
+    outbox: Outbox,
     queues: PrivateQueues,
     logins: Logins,
 ) -> HandlerServices:
@@ -324,6 +326,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
             changes=cluster.revocation,
             presence=cluster.presence,
             endings=cluster.session_revocation,
+            filled=outbox.read_on,
             budgets=f.budgets,
             clock=f.clock.utc,
         ),

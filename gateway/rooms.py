@@ -5,13 +5,14 @@ The store, the broker and the live connections must agree about a room; here the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from broker.timing.readings import UtcTime
+from broker.topology import Audience, Stream
 from gateway.auth.permissions import Action, Permissions
 from gateway.budget.budgets import Budgets
 from gateway.budget.table import MEMBER_CHANGES, OPEN_ROOMS, ROOM_MEMBERS, ROOMS
@@ -44,6 +45,17 @@ class RoomStore(Protocol):
         *,
         creator: str,
         names: Mapping[str, str],
+        refusal: Callable[[int, int], GatewayError | None],
+    ) -> Room: ...
+
+    async def copy_room(
+        self,
+        room: int,
+        *,
+        title: str | None,
+        creator: str,
+        name: str | None,
+        at: datetime,
         refusal: Callable[[int, int], GatewayError | None],
     ) -> Room: ...
 
@@ -114,7 +126,8 @@ class Rooms:
     """The service for rooms and members. The first argument of every method is the caller.
 
     Every method checks the permissions before it reads or changes anything, so that no handler can
-    forget to. Besides their own errors, all methods raise
+    forget to. ``filled`` is called with each stream that was given messages in the outbox. Besides
+    their own errors, all methods raise
     :class:`Refused`, :class:`UnknownRoom` and :class:`StoreUnavailable`.
     """
 
@@ -127,6 +140,7 @@ class Rooms:
         changes: Changes,
         presence: Attendances,
         endings: GuestEndings,
+        filled: Callable[[Stream], None],
         budgets: Budgets,
         clock: UtcTime,
     ) -> None:
@@ -136,6 +150,7 @@ class Rooms:
         self._changes = changes
         self._presence = presence
         self._endings = endings
+        self._filled = filled
         self._members = budgets.cap(ROOM_MEMBERS)
         self._changes_of_rooms = budgets.rate(ROOMS)
         self._changes_of_members = budgets.rate(MEMBER_CHANGES)
@@ -170,9 +185,41 @@ class Rooms:
         if who.display_name is not None:
             names = {**names, who.user: who.display_name}
         self._members.check_counted(len(members) - 1)
-        room = await self._created(title, members, creator=who.user, names=names)
+        creating = self._store.create_room(
+            title,
+            members,
+            self._clock(),
+            creator=who.user,
+            names=names,
+            refusal=self._open_rooms.against,
+        )
+        room = await self._in_turn(creating, who.user)
         has_queue = await self._queues.create(room.id, who.user)
         return RoomView(room, members.get(who.user), has_queue=has_queue)
+
+    async def copy(self, who: Identity, number: int, title: str | None) -> RoomView:
+        """A new room with the members of this one, its order and what was prepared in it, but not
+        its history; open or closed. ``title``: None takes the same.
+
+        Raises the errors of :meth:`create`, and :class:`TooManyKeys`.
+        """
+        await self._permissions.require(who, Action.MANAGE_ROOM, number)
+        await self._permissions.require(who, Action.CREATE_ROOM)
+        self._changes_of_rooms.take(("create", who.user))
+        self._members.check_counted(len(await self._store.members(number)) - 1)
+        copying = self._store.copy_room(
+            number,
+            title=title,
+            creator=who.user,
+            name=who.display_name,
+            at=self._clock(),
+            refusal=self._open_rooms.against,
+        )
+        room = await self._in_turn(copying, who.user)
+        has_queue = await self._queues.create(room.id, who.user)
+        for audience in Audience:
+            self._filled(Stream(audience, room.id))
+        return RoomView(room, MemberRole.HOST, has_queue=has_queue)
 
     async def show(self, who: Identity, number: int) -> RoomView:
         """The room with its hosts: every page has to know whose messages control the room."""
@@ -270,27 +317,17 @@ class Rooms:
                 return
         raise UnknownMember(f"{user} is not a member of room {number}")
 
-    async def _created(
-        self,
-        title: str,
-        members: Mapping[str, MemberRole],
-        *,
-        creator: str,
-        names: Mapping[str, str],
-    ) -> Room:
+    async def _in_turn(self, creating: Coroutine[Any, Any, Room], creator: str) -> Room:
+        """The room that is created when its turn has come."""
         try:
             await self._creations.begin(creator, within=LONGEST_WAIT)
-        except TimeoutError:
+        except BaseException as error:
+            creating.close()
+            if not isinstance(error, TimeoutError):
+                raise
             raise NoCapacity("too many rooms are being created", retry_after=5.0) from None
         try:
-            return await self._store.create_room(
-                title,
-                members,
-                self._clock(),
-                creator=creator,
-                names=names,
-                refusal=self._open_rooms.against,
-            )
+            return await creating
         except GatewayError as error:
             self._open_rooms.count(error)
             raise

@@ -13,6 +13,9 @@ SETTINGS: Final = "settings"
 MUTED: Final = "muted"
 #: A hidden message, to everyone: ``hidden:<seq>``.
 HIDES: Final = "hidden"
+#: What the hosts have prepared, to hosts: ``set:<set>`` and ``set:<set>:<question>``. The gateway
+#: only copies it.
+PREPARED: Final = "set"
 #: Seconds between two messages at most.
 SLOWEST: Final = 3600
 

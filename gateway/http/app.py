@@ -44,7 +44,7 @@ from gateway.http.handlers.pages import (
     RoomPageHandler,
 )
 from gateway.http.handlers.presence import PresenceHandler
-from gateway.http.handlers.rooms import OpenHandler, RoomHandler, RoomsHandler
+from gateway.http.handlers.rooms import CopyHandler, OpenHandler, RoomHandler, RoomsHandler
 from gateway.http.handlers.rosters import NewRosterHandler, RosterHandler
 from gateway.http.handlers.session import OneSessionHandler, SessionHandler, SessionsHandler
 from gateway.http.handlers.state import StateHandler
@@ -91,6 +91,7 @@ def public(
         (r"/api/rooms", RoomsHandler, own),
         (r"/api/rooms/([^/]+)", RoomHandler, own),
         (r"/api/rooms/([^/]+)/open", OpenHandler, own),
+        (r"/api/rooms/([^/]+)/copy", CopyHandler, own),
         (r"/api/rooms/([^/]+)/members", MembersHandler, own),
         (r"/api/rooms/([^/]+)/members/([^/]+)", MemberHandler, own),
         (r"/api/rooms/([^/]+)/presence", PresenceHandler, own),

@@ -29,6 +29,7 @@ from gateway.store import (
     approvals,
     attendance,
     class_codes,
+    copies,
     erasures,
     history,
     kept,
@@ -166,6 +167,29 @@ class Store:
         """
         create = partial(rooms.create, title=title, users=members, at=at, names=names)
         return await self._database.write(partial(create, creator=creator, refusal=refusal))
+
+    async def copy_room(
+        self,
+        room: int,
+        *,
+        title: str | None,
+        creator: str,
+        name: str | None,
+        at: datetime,
+        refusal: rooms.RoomRefusal | None = None,
+    ) -> Room:
+        """See :func:`gateway.store.copies.copy`. ``refusal``: as in :meth:`create_room`. What the
+        new room's streams have is in this gateway's outbox."""
+        copy = partial(copies.copy, number=room, title=title, creator=creator, name=name, at=at)
+        return await self._database.write(
+            partial(
+                copy,
+                refusal=refusal,
+                owner=self.gateway,
+                quota=self.quota,
+                bound=self.key_bound,
+            )
+        )
 
     async def room(self, room: int) -> Room | None:
         return await self._database.read(partial(rooms.get, number=room))

@@ -74,6 +74,7 @@ class StandIn:
     present: list[Json] = field(default_factory=list)
     public: list[Json] = field(default_factory=list)
     private: list[Json] = field(default_factory=list)
+    waiting: list[Json] = field(default_factory=list)
     dashboard: Json = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     _lines: list[WebSocketRoute] = field(default_factory=list)
@@ -103,6 +104,23 @@ class StandIn:
         stream.append(message)
         self.tell(message)
         return message
+
+    def wait(self, sender: str, body: object) -> Json:
+        """Let something wait for approval: the stream has its place alone."""
+        place = self.say("", None, type="pending", role=None)
+        self.waiting.append(
+            {**place, "sender": sender, "role": "participant", "type": "message", "body": body}
+        )
+        return place
+
+    def decide(self, place: int, *, is_shown: bool) -> None:
+        """Approve, or refuse, what waits at a place."""
+        (said,) = (each for each in self.waiting if each["seq"] == place)
+        self.waiting.remove(said)
+        if is_shown:
+            self.say(said["sender"], said["body"], place=place)
+        else:
+            self.say(self.hosts[0], None, type="refused", place=place)
 
     def poll(self, id: str, body: Json, *, is_open: bool = True, hidden: bool = False) -> None:
         """Let the first host ask this; answers are taken while it is open."""
@@ -230,7 +248,34 @@ class StandIn:
         elif path == f"{room}/messages":
             self._post(route)
         else:
+            self._call_more(route, path.removeprefix(room))
+
+    def _call_more(self, route: Route, path: str) -> None:
+        if path == "/approvals":
+            self._approvals(route)
+        else:
             _problem(route, 404, "unknown_room")
+
+    def _approvals(self, route: Route) -> None:
+        if route.request.method == "GET":
+            own = [
+                each for each in self.waiting if self.role == "host" or each["sender"] == self.user
+            ]
+            _json(route, 200, {"waiting": own})
+            return
+        fates = _body(route)
+        decided = [
+            (place, name == "approve")
+            for name in ("approve", "refuse")
+            for place in fates.get(name, ())
+        ]
+        for place, is_shown in decided:
+            self.decide(place, is_shown=is_shown)
+        told = [
+            {"place": place, "fate": "approved" if is_shown else "refused"}
+            for place, is_shown in decided
+        ]
+        _json(route, 200, {"decided": told})
 
     def _info(self) -> Json:
         names = ("public", "private") if self.role == "host" else ("public",)

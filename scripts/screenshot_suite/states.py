@@ -400,6 +400,31 @@ def _dashboard() -> dict[str, Any]:
     return {"live": live, "connections": {**connections, "missing": {}}}
 
 
+def host_approves(stand_in: StandIn, page: Page) -> None:
+    """A host's desk where something waits, and something is hidden."""
+    _as_host(stand_in)
+    stand_in.say("hana", {"approve": True}, type="settings", keep="settings")
+    rude = stand_in.say("paul", LONG_WORD * 2)
+    stand_in.say("hana", {"seq": rude["seq"]}, type="hidden", keep=f"hidden:{rude['seq']}")
+    stand_in.say("mina", "What breathes at night?")
+    for sender, text in (("paul", LONG_WORD * 4), (LONG_NAME, ARABIC), ("mina", LINK)):
+        stand_in.wait(sender, text)
+    enter(stand_in, page)
+    expect(page.locator(".approvals li")).to_have_count(3)
+
+
+def approval(stand_in: StandIn, page: Page) -> None:
+    """A participant whose words wait, and were not shown."""
+    stand_in.say("hana", {"approve": True}, type="settings", keep="settings")
+    stand_in.say("hana", "Ask me anything.")
+    stand_in.wait("paul", LONG_WORD * 4)
+    stand_in.wait("paul", "Why?")
+    enter(stand_in, page)
+    expect(page.locator(".entry.waits")).to_have_count(2)
+    stand_in.decide(3, is_shown=False)
+    expect(page.locator(".fate")).to_have_count(2)
+
+
 #: By name, for pictures and for the tests of the layout.
 STATES: dict[str, Play] = {
     "empty": empty,
@@ -420,6 +445,8 @@ STATES: dict[str, Play] = {
     "thousand": thousand,
     "closed": closed,
     "host": host,
+    "host-approves": host_approves,
+    "approval": approval,
     "host-poll": _host_part(1, ".poll-panel .chart"),
     "host-questions": _host_part(2, ".question"),
     "host-people": _host_part(3, ".hands li"),

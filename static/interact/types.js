@@ -23,6 +23,8 @@
  * @property {any} body
  * @property {string} [keep] the key under which it is the room's kept state
  * @property {string} [of] the user whose entry it is, where a host has written it
+ * @property {number} [place] the seq at which it waited for a host's approval; of the type `refused`: that of the
+ *   message that was not approved
  */
 
 /**
@@ -54,8 +56,8 @@
 
 /**
  * The answer to a post: stored; `published` says whether the broker has it, too. `seq` is null for
- * instant ones.
- * @typedef {{id: string, seq: number | null, sent_at: string, published: boolean}} Receipt
+ * instant ones. `pending`: it has to wait for a host's approval, and only its place has this `seq`.
+ * @typedef {{id: string, seq: number | null, sent_at: string, published: boolean, pending?: boolean}} Receipt
  */
 
 /**

@@ -1,7 +1,8 @@
 import { KeptFold } from "../interact/kept-fold.js";
 import { ROOM_REPLACED } from "../interact/problem.js";
+import { Approvals } from "./approvals.js";
 import { isHidden, withOneResult } from "./select.js";
-import { emptyRoom, reduce } from "./state.js";
+import { emptyRoom, placeOf, reduce } from "./state.js";
 
 /** @typedef {import("../interact/connection.js").Connection} Connection */
 /** @typedef {import("../interact/types.js").Message} Message */
@@ -61,9 +62,20 @@ export class LiveRoom extends EventTarget {
     this.gatewayRoom.addEventListener("access", () => this.#checkPlace(this.gatewayRoom.access), { signal });
     /** What is kept of the room: polls, votes, hands, questions. @type {import("./polls.js").RoomState} */
     this.state = this.gatewayRoom.state;
-    this.gatewayRoom.addEventListener("state", () => this.changed(), { signal });
+    const gatewayRoom = /** @type {EventTarget} */ (this.gatewayRoom);
+    gatewayRoom.addEventListener("state", (event) => this.#learn(/** @type {CustomEvent} */ (event).detail), { signal });
+    this.gatewayRoom.addEventListener("waiting", () => this.approvals.own(this.gatewayRoom.waiting), { signal });
     /** @type {Room} */
     this.room = emptyRoom(info.hosts ?? []);
+    this.approvals = new Approvals({
+      isHost: this.isHost,
+      call: (method, query, body) => {
+        const ask = () => connection.call(method, `/api/rooms/${info.id}/approvals${query}`, body);
+        return method === "GET" ? this.untilDone(ask) : ask();
+      },
+      changed: () => this.changed(),
+      run: (task) => this.run(task),
+    });
   }
 
   /** Milliseconds since 1970 by the gateway's clock. */
@@ -77,9 +89,10 @@ export class LiveRoom extends EventTarget {
    */
   get conversation() {
     const { entries } = this.room;
-    const begin = entries.findIndex(({ seq }) => seq >= this.#first.public);
+    const begin = entries.findIndex((entry) => placeOf(entry) >= this.#first.public);
     const read = begin === -1 ? [] : entries.slice(begin);
-    return withOneResult(this.#isDesk ? read : read.filter((entry) => !isHidden(this.state, entry)));
+    if (!this.#isDesk) return withOneResult(read.filter((entry) => !isHidden(this.state, entry)));
+    return withOneResult(read.map((entry) => (isHidden(this.state, entry) ? { ...entry, isHidden: true } : entry)));
   }
 
   get presentParticipants() {
@@ -135,6 +148,8 @@ export class LiveRoom extends EventTarget {
     // Another page may have the private queue, so it is not waited for.
     await Promise.all(awaited.map(({ ready }) => ready));
     this.hasEarlier = this.#beginsLate("public");
+    // The wall shows nothing of it.
+    if (asDesk || !this.isHost) this.approvals.begin(this.state.public.get("settings")?.body?.approve === true);
   }
 
   /** @param {any} problem */
@@ -236,6 +251,7 @@ export class LiveRoom extends EventTarget {
   #hear(message) {
     const { seq, type, body } = message;
     if (seq !== null) this.#join(message);
+    if (message.audience === "public") this.approvals.hear(message);
     // Nothing private is sent to participants.
     const hand = this.state.private.get("hand", this.me)?.id;
     if (type === "hand-taken" && hand !== undefined && body?.hand === hand) this.run(this.look());
@@ -256,6 +272,24 @@ export class LiveRoom extends EventTarget {
     if (room === this.room) return;
     this.room = room;
     this.changed();
+  }
+
+  /**
+   * What is kept has changed. What hosts show again, this page may have read while it was hidden, and so without its
+   * content.
+   *
+   * @param {{audience: string, changes: readonly import("../interact/types.js").KeptChange[]}} news
+   */
+  #learn({ audience, changes }) {
+    this.changed();
+    if (audience !== "public" || this.isHost) return;
+    for (const { key, author, message, before } of changes) {
+      const seq = key.startsWith("hidden:") ? before?.body?.seq : undefined;
+      if (message !== null || author !== null || !Number.isSafeInteger(seq) || seq < this.#first.public) continue;
+      if (this.room.entries.some((entry) => entry.seq === seq)) continue;
+      const read = this.#history({ after: seq - 1, limit: 1 });
+      this.run(read.then(({ messages }) => messages.forEach((one) => this.keep(one))));
+    }
   }
 
   /** Ask what private entries have changed. */

@@ -4,8 +4,9 @@
 export const PACES = [0, 10, 30, 60, 300];
 
 /**
- * `chat`: whether participants write to everyone; `slow`: seconds between two messages of one of them.
- * @typedef {{chat: boolean, slow: number}} Settings
+ * `chat`: whether participants write to everyone; `slow`: seconds between two messages of one of them; `approve`:
+ * whether a host looks at each of them before it is shown.
+ * @typedef {{chat: boolean, slow: number, approve: boolean}} Settings
  */
 
 /**
@@ -29,8 +30,8 @@ export class Order {
   get settings() {
     const ordered = this.#onItsWay("settings").at(-1);
     const body = ordered ? ordered.body : this.#room.state.public.get("settings")?.body;
-    const { chat, slow } = body ?? {};
-    return { chat: chat !== false, slow: Number.isSafeInteger(slow) ? slow : 0 };
+    const { chat, slow, approve } = body ?? {};
+    return { chat: chat !== false, slow: Number.isSafeInteger(slow) ? slow : 0, approve: approve === true };
   }
 
   /** The muted participants' names, in the same way. @returns {string[]} */
@@ -59,6 +60,11 @@ export class Order {
   /** @param {Partial<Settings>} change */
   set(change) {
     this.#keep("settings", { ...this.settings, ...change }, { type: "settings" });
+  }
+
+  /** Hide a public message from everybody but hosts, or show it again. @param {number} seq @param {boolean} isHidden */
+  hide(seq, isHidden) {
+    this.#keep(`hidden:${seq}`, isHidden ? { seq } : null, { type: "hidden" });
   }
 
   /** @param {string} user */

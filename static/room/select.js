@@ -1,7 +1,9 @@
 /** Questions that a page asks about a room. Pure. */
 
 import { readText } from "./bodies.js";
+import { placeOf } from "./state.js";
 
+/** @typedef {import("../interact/types.js").Message} Message */
 /** @typedef {import("./polls.js").Kept} Kept */
 /** @typedef {import("./polls.js").RoomState} RoomState */
 /** @typedef {import("./state.js").Room} Room */
@@ -46,11 +48,13 @@ export function openQuestions(state, { questions, finished }) {
 /**
  * The conversation as a participant reads it, with their own questions where they were asked.
  *
- * @param {readonly Entry[]} entries in the order of seq
+ * @template {Origin} T
+ * @param {readonly T[]} entries in the order of seq
  * @param {readonly Question[]} questions in the order of seq
- * @returns {(Entry | (Question & {kind: "question"}))[]}
+ * @returns {(T | (Question & {kind: "question"}))[]}
  */
 export function withQuestions(entries, questions) {
+  /** @type {(T | (Question & {kind: "question"}))[]} */
   const merged = [];
   let index = 0;
   for (const entry of entries) {
@@ -62,6 +66,27 @@ export function withQuestions(entries, questions) {
     merged.push(entry);
   }
   return [...merged, ...questions.slice(index).map(asEntry)];
+}
+
+/** What its author has said, and nobody else sees. @typedef {Origin & {kind: "waits", text: string, isRefused: boolean}} Waits */
+
+/**
+ * The conversation with what its reader has said and a host has not approved, where it was said.
+ *
+ * @template {Entry} T
+ * @param {readonly T[]} entries in the order of {@link placeOf}
+ * @param {{waiting: readonly Message[], refused: readonly Message[]}} approvals
+ * @returns {readonly (T | Waits)[]}
+ */
+export function withWaiting(entries, { waiting, refused }) {
+  const waits = (/** @type {boolean} */ isRefused) => (/** @type {Message} */ { id, seq, sender, sent_at, body }) => {
+    const text = readText(body);
+    const from = { id, seq: Number(seq), sender, sentAt: sent_at };
+    return text === null ? [] : [/** @type {Waits} */ ({ ...from, kind: "waits", text, isRefused })];
+  };
+  const own = [...waiting.flatMap(waits(false)), ...refused.flatMap(waits(true))];
+  if (own.length === 0) return entries;
+  return [...entries, ...own].sort((one, other) => placeOf(one) - placeOf(other));
 }
 
 /**
@@ -92,10 +117,11 @@ export function withOneResult(entries) {
 /**
  * What tells an entry from others, and from itself as it was before: a result may be told anew.
  *
- * @param {(Entry | (Question & {kind: "question"})) & {chosen?: any}} entry
+ * @param {(Entry | Waits | (Question & {kind: "question"})) & {chosen?: any, isHidden?: boolean}} entry
  */
 export function nameOf(entry) {
-  if (entry.kind !== "result") return entry.id;
+  if (entry.kind === "waits") return `${entry.id} ${entry.isRefused}`;
+  if (entry.kind !== "result") return `${entry.id} ${entry.isHidden ?? ""}`;
   return `${entry.id} ${entry.newest ?? entry.seq} ${JSON.stringify(entry.chosen ?? null)}`;
 }
 

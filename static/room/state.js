@@ -24,16 +24,20 @@ import { readPoll, readResult } from "./polls.js";
  * @property {string} sent_at
  * @property {string} type
  * @property {string} [keep] the key under which it is kept
+ * @property {number} [place] the seq at which it waited for approval
  * @property {unknown} body
  */
 
-/** @typedef {{id: string, seq: number, sender: string, sentAt: string, name?: string}} Origin */
+/**
+ * `at`: where it stands, among the others' seqs: what was approved stands where it waited.
+ * @typedef {{id: string, seq: number, at?: number, sender: string, sentAt: string, name?: string}} Origin
+ */
 /** @typedef {Origin & {text: string}} Question */
 
 /**
- * One entry of the conversation, in the order of seq. `result` is a poll that has ended; `newest`: the seq of the
- * message that tells it as it is now.
- * @typedef {Origin & (
+ * One entry of the conversation, in the order of {@link placeOf}. `result` is a poll that has ended; `newest`: the seq of the
+ * message that tells it as it is now. `isHidden`: hosts have hidden it, and see it all the same.
+ * @typedef {Origin & {isHidden?: boolean} & (
  *   | {kind: "text", text: string}
  *   | {kind: "poll", question: string}
  *   | {kind: "result", result: Result, newest?: number}
@@ -80,13 +84,14 @@ const STEPS = {
  * @returns {Room} the same object if nothing changed
  */
 export function reduce(room, message) {
-  const { id, audience, seq, sender, sent_at, type, body, keep } = message;
+  const { id, audience, seq, sender, sent_at, type, body, keep, place } = message;
   const steps = STEPS[audience];
   if (seq === null || steps === undefined || !Object.hasOwn(steps, type)) return room;
   if (audience === "private" && keep !== undefined) return room;
   if (HOSTS_ONLY.has(type) && !wasHost(room, message)) return room;
   const shown = typeof message.name === "string" ? { name: message.name } : {};
-  return steps[type](room, { id, seq, sender, sentAt: sent_at, ...shown }, body);
+  const at = Number.isSafeInteger(place) ? { at: Number(place) } : {};
+  return steps[type](room, { id, seq, ...at, sender, sentAt: sent_at, ...shown }, body);
 }
 
 /** Whether the sender was a host then; their role now does not matter. @param {Room} room @param {Message} message */
@@ -141,15 +146,21 @@ function withEntry(room, entry) {
   return entries === room.entries ? room : { ...room, entries };
 }
 
+/** Where an entry stands. @param {Origin} entry */
+export function placeOf({ seq, at }) {
+  return at ?? seq;
+}
+
 /**
  * @template {Origin} T
- * @param {readonly T[]} list in the order of seq
+ * @param {readonly T[]} list in the order of {@link placeOf}
  * @param {T} item
  * @returns {readonly T[]}
  */
 function insert(list, item) {
   let index = list.length;
-  while (index > 0 && list[index - 1].seq > item.seq) index -= 1;
-  if (index > 0 && list[index - 1].seq === item.seq) return list;
+  const place = placeOf(item);
+  while (index > 0 && placeOf(list[index - 1]) > place) index -= 1;
+  if (index > 0 && placeOf(list[index - 1]) === place) return list;
   return [...list.slice(0, index), item, ...list.slice(index)];
 }

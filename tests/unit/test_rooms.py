@@ -77,6 +77,10 @@ class FakeBackends:
         roles = {"anna": MemberRole.HOST, "bob": MemberRole.PARTICIPANT}
         return Membership(is_open=True, role=roles.get(user)) if room == ROOM else None
 
+    async def copy_room(self, room: int, *, title: str | None, creator: str, **_: object) -> Room:
+        self.done.append(f"copy {room} as {title} for {creator}")
+        return Room(ROOM + 1, title or "", NOW)
+
     async def create_room(
         self,
         title: str,
@@ -187,6 +191,7 @@ def services(backends: FakeBackends, **limits: float) -> tuple[Rooms, HistoryRea
         changes=backends,
         presence=backends,
         endings=backends,
+        filled=lambda stream: backends.done.append(f"fill {stream}"),
         budgets=budgets_of(
             clock=lambda: 0.0, rooms_per_minute=60.0, rooms_burst=ROOMS_AT_ONCE, **limits
         ),
@@ -221,6 +226,7 @@ OPERATIONS: Final[dict[str, tuple[Operation, set[Identity]]]] = {
     "show": (lambda rooms, _, who, room: rooms.show(who, room), MEMBERS),
     "present": (lambda rooms, _, who, room: rooms.present(who, room), MEMBERS),
     "close": (lambda rooms, _, who, room: rooms.close(who, room), HOSTS),
+    "copy": (lambda rooms, _, who, room: rooms.copy(who, room, "Art"), {ADMIN}),
     "reopen": (lambda rooms, _, who, room: rooms.reopen(who, room), HOSTS),
     "rename": (lambda rooms, _, who, room: rooms.rename(who, room, "Art"), HOSTS),
     "members": (lambda rooms, _, who, room: rooms.members(who, room), HOSTS),

@@ -102,6 +102,26 @@ class RoomHandler(ApiHandler):
         self.set_status(204 if deleted else 202)
 
 
+class Copying(Body):
+    """The body of a copy; without a title it has the same one."""
+
+    title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+
+
+class CopyHandler(ApiHandler):
+    """The copy of a room: a new one with its members, its order and what was prepared in it."""
+
+    async def post(self, room: str) -> None:
+        number = self.room_number(room)
+        identity = await self.identity()
+        title = self.body(Copying).title
+        made = await self.services.rooms.copy(identity, number, title)
+        self.set_header("Location", f"/api/rooms/{made.room.id}")
+        # As for a new room: 202 says that RabbitMQ lags behind.
+        status = 201 if made.has_queue else 202
+        self.write_json(_as_json(made, self.services.topology), status=status)
+
+
 class OpenHandler(ApiHandler):
     """The opening of a closed room."""
 

@@ -5,9 +5,6 @@ import { element, iconButton } from "../../shared/element.js";
 /** @typedef {import("../main.js").Context} Context */
 /** @typedef {import("../../interact/types.js").RoomInfo} RoomInfo */
 
-/** How the gateway begins the names of guests, who belong to one room only. */
-const GUEST = "guest~";
-
 /**
  * What a host does with a room after a lesson: close it, having read what that means, or open a new one with the same
  * people. The pages of a room that is closed notice by themselves.
@@ -16,7 +13,7 @@ const GUEST = "guest~";
  * @param {RoomInfo} info
  * @returns {{buttons: HTMLElement, dialog: HTMLDialogElement}} the dialog asks before the room is closed
  */
-export function afterLesson({ connection, i18n, me }, info) {
+export function afterLesson({ connection, i18n }, info) {
   const path = `/api/rooms/${info.id}`;
   const problems = [0, 1].map(() => element("p", { role: "alert", class: "problem" }));
   /** @param {HTMLElement} problem @param {() => Promise<void>} task */
@@ -34,11 +31,7 @@ export function afterLesson({ connection, i18n, me }, info) {
   };
   const copyRoom = () =>
     act(problems[0], async () => {
-      const { members } = await connection.call("GET", `${path}/members`);
-      const others = members
-        .filter((/** @type {{user: string}} */ { user }) => user !== me.user && !user.startsWith(GUEST))
-        .map((/** @type {{user: string, role: string}} */ { user, role }) => ({ user, role }));
-      const made = await connection.call("POST", "/api/rooms", { title: info.title, members: others });
+      const made = await connection.call("POST", `${path}/copy`, {});
       location.hash = roomLink(made.id);
     });
   const closeRoom = () =>

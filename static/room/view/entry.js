@@ -2,22 +2,27 @@ import { isSpoken, wordsOf } from "../pending-posts.js";
 import { kindOf } from "../polls.js";
 import { solution } from "./solution.js";
 import { element, icon } from "../../shared/element.js";
-import { who } from "./who.js";
+import { who, whoInText } from "./who.js";
 import { withLinks } from "./with-links.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../../interact/types.js").PendingPost} PendingPost */
 /** @typedef {import("../state.js").Entry} Entry */
 /** @typedef {import("../state.js").Question} Question */
-/** @typedef {(Entry & {chosen?: any}) | (Question & {kind: "question"})} Shown */
+/** @typedef {import("../select.js").Waits} Waits */
+/** @typedef {((Entry & {chosen?: any}) | Waits | (Question & {kind: "question"})) & {isHidden?: boolean}} Shown */
+
+/** What hosts may hide: what people have said. */
+const HIDEABLE = new Set(["text", "answer"]);
 
 /**
  * An entry of the conversation as elements.
  *
  * @param {I18n} i18n
  * @param {string | null} me who is called "You"; nobody where all look
+ * @param {((entry: Shown) => void) | null} hide hides an entry from all but hosts, or shows it again
  */
-export function entryItems(i18n, me) {
+export function entryItems(i18n, me, hide = null) {
   const by = (/** @type {Shown} */ { kind, sender, sentAt, name }) => {
     const line = element(
       "p",
@@ -35,10 +40,27 @@ export function entryItems(i18n, me) {
   const quote = (/** @type {string} */ text) =>
     element("blockquote", { dir: "auto" }, ...withLinks(text));
 
+  const fate = (/** @type {string} */ name, /** @type {string} */ words) =>
+    element("p", { class: "by fate", role: "status" }, icon(name), i18n.say(words));
+  /** @param {Shown} entry */
+  const hiding = (entry) => {
+    const { isHidden = false, sender, name } = entry;
+    const key = isHidden ? "hide.show" : "hide.hide";
+    const label = i18n.say(`${key}Who`, { user: whoInText(sender, name) });
+    const click = () => hide?.(entry);
+    const button = element("button", { type: "button", class: "hide", "aria-label": label, click }, i18n.say(key));
+    return isHidden ? [fate("lock-simple", "hide.isHidden"), button] : [button];
+  };
+
   /** @type {Record<string, (entry: any) => (Node | string)[]>} */
   const CONTENT = {
     text: (entry) => [by(entry), text(entry.text)],
     question: (entry) => [by(entry), text(entry.text)],
+    waits: (entry) => [
+      by(entry),
+      text(entry.text),
+      entry.isRefused ? fate("warning-circle", "approve.isRefused") : fate("clock", "approve.isWaiting"),
+    ],
     answer: (entry) => [by(entry), quote(entry.quote), text(entry.text)],
     poll: ({ question }) => [
       icon("chart-bar-horizontal"),
@@ -64,8 +86,10 @@ export function entryItems(i18n, me) {
       const { kind, sender } = entry;
       const classes = ["entry", kind === "text" ? "said" : kind];
       if (kind === "question") classes.push("private");
+      if (entry.isHidden) classes.push("hidden-from-others");
       if (sender === me && kind !== "poll" && kind !== "result") classes.push("own");
-      return element("li", { class: classes.join(" ") }, ...CONTENT[kind](entry));
+      const acts = hide && HIDEABLE.has(kind) ? hiding(entry) : [];
+      return element("li", { class: classes.join(" ") }, ...CONTENT[kind](entry), ...acts);
     },
 
     /**

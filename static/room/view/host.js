@@ -5,6 +5,8 @@ import { claps } from "./claps.js";
 import { composer } from "./composer.js";
 import { leftDraft } from "./left-draft.js";
 import { element, iconButton } from "../../shared/element.js";
+import { Order } from "../order.js";
+import { approvalQueue } from "./approval-queue.js";
 import { orderDesk } from "./order-desk.js";
 import { people } from "./people.js";
 import { pollDesk } from "./poll-desk.js";
@@ -26,7 +28,11 @@ import { Timeline } from "./timeline.js";
  * @param {{talk: Draft, poll: Draft}} drafts
  */
 export function hostView(i18n, classroom, drafts) {
-  const timeline = new Timeline(i18n, classroom);
+  const keeping = new Order(classroom, () => order.update());
+  const timeline = new Timeline(i18n, classroom, {
+    hide: classroom.isReadOnly ? null : ({ seq, isHidden }) => keeping.hide(seq, !isHidden),
+  });
+  const queue = approvalQueue(i18n, classroom.approvals);
   const applause = claps();
   classroom.addEventListener("clap", () => applause.show());
 
@@ -76,7 +82,7 @@ export function hostView(i18n, classroom, drafts) {
   const desk = pollDesk(i18n, classroom, drafts.poll);
   const questions = questionList(i18n, classroom, answer);
   const persons = people(i18n, classroom);
-  const order = orderDesk(i18n, classroom);
+  const order = orderDesk(i18n, classroom, keeping);
   if (!classroom.isReadOnly) persons.root.append(order.root);
   const panel = (
     /** @type {string} */ name,
@@ -98,11 +104,14 @@ export function hostView(i18n, classroom, drafts) {
   const talk = element(
     "div",
     { class: "talk" },
+    queue.root,
     timeline.scroller,
     ...(classroom.isReadOnly ? leftDraft(i18n, drafts.talk) : [writing]),
   );
   const panels = [
-    panel("talk", "chat-circle-text", talk),
+    panel("talk", "chat-circle-text", talk, {
+      words: (count) => i18n.say("approve.waiting", { count }),
+    }),
     panel("poll", "chart-bar-horizontal", body(desk.root)),
     panel("questions", "question", body(questions.root), {
       words: (count) => i18n.say("questions.count", { count }),
@@ -120,7 +129,9 @@ export function hostView(i18n, classroom, drafts) {
     nav: parts.nav,
     main: element("main", { class: "host" }, ...panels.map((one) => one.section), applause.root),
     update() {
+      queue.update();
       timeline.update(classroom.conversation);
+      parts.count("talk", classroom.approvals.waiting.length);
       desk.update();
       parts.count("questions", questions.update());
       parts.count("people", persons.update());

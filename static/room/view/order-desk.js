@@ -1,4 +1,4 @@
-import { Order, PACES } from "../order.js";
+import { PACES } from "../order.js";
 import { element, field } from "../../shared/element.js";
 import { keyed } from "./keyed.js";
 import { who, whoInText } from "./who.js";
@@ -6,19 +6,26 @@ import { who, whoInText } from "./who.js";
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../classroom.js").Classroom} Classroom */
 /** @typedef {import("../../interact/types.js").Present} Present */
+/** @typedef {import("../order.js").Order} Order */
 
 /**
  * Where a host keeps order: whether and how often participants write to everyone, and who is muted.
  *
  * @param {I18n} i18n
  * @param {Classroom} classroom
+ * @param {Order} order
  */
-export function orderDesk(i18n, classroom) {
-  const order = new Order(classroom, () => update());
+export function orderDesk(i18n, classroom, order) {
   const chat = element("input", {
     type: "checkbox",
     change: () => order.set({ chat: chat.checked }),
   });
+  const approve = element("input", {
+    type: "checkbox",
+    change: () => order.set({ approve: approve.checked }),
+  });
+  const row = (/** @type {HTMLElement} */ box, /** @type {string} */ words) =>
+    element("label", { class: "row" }, box, element("span", { class: "grow" }, i18n.say(words)));
   const pace = element(
     "select",
     { change: () => order.set({ slow: Number(pace.value) }) },
@@ -44,7 +51,8 @@ export function orderDesk(i18n, classroom) {
     "details",
     { class: "group" },
     element("summary", {}, i18n.say("order.title")),
-    element("label", { class: "row" }, chat, element("span", { class: "grow" }, i18n.say("order.chat"))),
+    row(chat, "order.chat"),
+    row(approve, "order.approve"),
     field(i18n.say("order.slow"), pace),
     element("h3", {}, i18n.say("order.muted")),
     nobody,
@@ -61,6 +69,7 @@ export function orderDesk(i18n, classroom) {
   function update() {
     const { settings } = order;
     chat.checked = settings.chat;
+    approve.checked = settings.approve;
     if (!PACES.includes(settings.slow) && pace.options.length === PACES.length) {
       pace.append(element("option", { value: `${settings.slow}` }, paceInWords(settings.slow)));
     }

@@ -1,7 +1,7 @@
 import { LONGEST_QUESTION, LONGEST_TEXT } from "../bodies.js";
 import { wordsOf } from "../pending-posts.js";
 import { ownAnswer } from "../polls.js";
-import { hasHandUp, keptQuestions, withQuestions } from "../select.js";
+import { hasHandUp, keptQuestions, withQuestions, withWaiting } from "../select.js";
 import { actButton } from "./act-button.js";
 import { ballot } from "./ballot.js";
 import { claps } from "./claps.js";
@@ -65,8 +65,12 @@ export function participantView(i18n, classroom, drafts) {
   /** What the hosts have ordered, if it is something. */
   const ordered = element("p", { class: "soft ordered", role: "status" });
   const obey = () => {
-    const { chat, slow } = order.settings;
-    const words = chat ? (slow > 0 ? i18n.say("order.isSlow", { seconds: slow }) : "") : i18n.say("order.isOff");
+    const { chat, slow, approve } = order.settings;
+    const rules = [
+      ...(slow > 0 ? [i18n.say("order.isSlow", { seconds: slow })] : []),
+      ...(approve ? [i18n.say("order.isApproved")] : []),
+    ];
+    const words = chat ? rules.join(" ") : i18n.say("order.isOff");
     if (ordered.textContent !== words) ordered.textContent = words;
     all.disabled = !chat;
     // A text that was meant for everyone stays in the field, which shows whom it would go to now.
@@ -121,7 +125,7 @@ export function participantView(i18n, classroom, drafts) {
         told.textContent = i18n.say(isUp ? "hand.isUp" : "hand.isDown");
       }
       timeline.update(
-        withQuestions(classroom.conversation, keptQuestions(state)).map((entry) =>
+        withQuestions(withWaiting(classroom.conversation, classroom.approvals), keptQuestions(state)).map((entry) =>
           entry.kind === "result" ? { ...entry, chosen: chosenOf(entry.result) } : entry,
         ),
       );

@@ -21,7 +21,7 @@ const FEW = 5;
  * @param {string} address of the room
  */
 export function projectorView(i18n, classroom, address) {
-  const timeline = new Timeline(i18n, classroom, null);
+  const timeline = new Timeline(i18n, classroom, { me: null });
   timeline.nothing = i18n.say("projector.empty");
   const applause = claps();
   classroom.addEventListener("clap", () => applause.show());

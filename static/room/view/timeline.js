@@ -29,11 +29,13 @@ export class Timeline {
   /**
    * @param {I18n} i18n
    * @param {Classroom} classroom
-   * @param {string | null} me the user who is called "You"; null where a whole class looks
+   * @param {object} how
+   * @param {string | null} [how.me] the user who is called "You"; null where a whole class looks
+   * @param {((entry: Shown) => void) | null} [how.hide] hides an entry, or shows it again
    */
-  constructor(i18n, classroom, me = classroom.me) {
+  constructor(i18n, classroom, { me = classroom.me, hide = null } = {}) {
     this.classroom = classroom;
-    const items = entryItems(i18n, me);
+    const items = entryItems(i18n, me, hide);
     const entries = element("ol", {});
     const posts = element("ol", {});
     this.showEntries = keyed(entries, {

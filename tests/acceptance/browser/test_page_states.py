@@ -462,3 +462,44 @@ def test_a_display_name_stands_beside_the_users_name_that_alone_says_who_it_is(
     expect(page.locator(".question .by bdi")).to_have_text(["Hana", "mina"])
     expect(page.locator(".present bdi").first).to_have_text("Hana")
     expect(page.locator(".present .user-name")).to_have_text("mina")
+
+
+def test_a_host_shows_what_waits_and_hides_what_was_shown(page: Page, stand_in: StandIn) -> None:
+    stand_in.user, stand_in.role = "hana", "host"
+    stand_in.say("hana", "Good morning!")
+    for text in ("first", "second", "third"):
+        stand_in.wait("paul", text)
+    stand_in.say("hana", "Go on")
+    page.reload()
+    queue = page.locator(".approvals")
+    expect(queue.locator("li")).to_have_count(3)
+    queue.get_by_role("button", name="Do not show what paul wrote").nth(1).click()
+    expect(queue.locator("li")).to_have_count(2)
+    queue.get_by_role("button", name="Show all").click()
+    expect(queue).to_be_hidden()
+    said = page.locator("[role=log] .entry .text")
+    # Where it was said, and not at the end.
+    expect(said).to_have_text(["Good morning!", "first", "third", "Go on"])
+    page.get_by_role("button", name="Hide what paul wrote from participants").first.click()
+    hidden = page.locator(".entry.hidden-from-others")
+    expect(hidden).to_contain_text("Only hosts see this.")
+    assert stand_in.public[-1]["body"] == {"seq": stand_in.public[-1]["body"]["seq"]}
+    hidden.get_by_role("button", name="Show again what paul wrote").click()
+    expect(hidden).to_have_count(0)
+
+
+def test_an_author_sees_what_waits_and_what_became_of_it(page: Page, stand_in: StandIn) -> None:
+    stand_in.say("hana", {"approve": True}, type="settings", keep="settings")
+    expect(page.locator(".ordered")).to_have_text("A host looks at it before others see it.")
+    for text in ("first", "second"):
+        stand_in.wait("paul", text)
+    stand_in.wait("mina", "hers")
+    page.reload()
+    waits = page.locator(".entry.waits")
+    expect(waits).to_have_count(2)
+    expect(waits.first).to_contain_text("Others see it once the host shows it.")
+    stand_in.decide(3, is_shown=False)
+    expect(waits.last).to_contain_text("The host has not shown it.")
+    stand_in.decide(2, is_shown=True)
+    expect(waits).to_have_count(1)
+    expect(page.locator("[role=log] .entry .text")).to_have_text(["first", "second"])

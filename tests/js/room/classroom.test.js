@@ -65,8 +65,11 @@ class FakeRoom extends EventTarget {
 
   /** The gateway has stored these. @param {...any} messages */
   store(...messages) {
-    for (const message of messages) this.state[message.audience].take(message);
-    this.dispatchEvent(new Event("state"));
+    for (const message of messages) {
+      const { audience } = message;
+      const changes = this.state[audience].take(message);
+      this.dispatchEvent(Object.assign(new Event("state"), { detail: { audience, changes } }));
+    }
   }
 
   async keep(key, body, { audience = "public", type, of, ...rest }) {
@@ -114,6 +117,7 @@ function classroom(me, gatewayRoom, info = {}) {
   connection.state = { name: "connected", reason: "", detail: "" };
   connection.room = () => gatewayRoom;
   connection.now = () => NOW;
+  connection.call = async () => ({ waiting: [] });
   Object.assign(gatewayRoom, { me, isHost: role === "host" });
   for (const kept of Object.values(gatewayRoom.state)) {
     kept.refresh = async () => {
@@ -725,4 +729,26 @@ test("a page can be left unless something would be lost with it", () => {
     gatewayRoom.wait(post(state, saved));
     assert.equal(room.isSafe, expected, `${state} ${saved}`);
   }
+});
+
+test("what hosts show again is read by a page that came while it was hidden, and by no other", async () => {
+  const gateway = new FakeRoom();
+  const said = toAll("minsu", "message", "hello");
+  const hides = toAll("hana", "hidden", { seq: said.seq }, { keep: `hidden:${said.seq}`, role: "host" });
+  gateway.kept.public = [{ ...said, sender: "", role: null, type: "hidden", body: null }, hides];
+  gateway.state.public.take(hides);
+  const { room } = classroom("suji", gateway);
+  await room.open({ asDesk: false });
+  assert.deepEqual(room.conversation, []);
+  gateway.kept.public = [said, hides];
+  gateway.store(toAll("hana", "hidden", null, { keep: `hidden:${said.seq}`, role: "host" }));
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.deepEqual(room.conversation.map(({ text }) => text), ["hello"]);
+  const asked = gateway.read.length;
+  for (const body of [{ seq: said.seq }, null]) {
+    gateway.store(toAll("hana", "hidden", body, { keep: `hidden:${said.seq}`, role: "host" }));
+  }
+  await new Promise((resolve) => setTimeout(resolve));
+  assert.equal(gateway.read.length, asked);
+  assert.deepEqual(room.conversation.map(({ text }) => text), ["hello"]);
 });

@@ -33,7 +33,7 @@ function order(room, isHost = true) {
 
 test("a room without an order lets everybody write as they like", () => {
   const { order: calm } = order(gatewayRoom());
-  assert.deepEqual(calm.settings, { chat: true, slow: 0 });
+  assert.deepEqual(calm.settings, { chat: true, slow: 0, approve: false });
   assert.deepEqual(calm.muted, []);
 });
 
@@ -52,19 +52,19 @@ test("participants follow what is public only, and nobody follows longer than th
 });
 
 test("what is on its way counts already, what was refused does not", () => {
-  const room = gatewayRoom({ settings: { chat: false, slow: 10 }, muted: [{ key: "muted", author: "mina" }] });
+  const room = gatewayRoom({ settings: { chat: false, slow: 10, approve: false }, muted: [{ key: "muted", author: "mina" }] });
   const { order: desk } = order(room);
-  assert.deepEqual(desk.settings, { chat: false, slow: 10 });
+  assert.deepEqual(desk.settings, { chat: false, slow: 10, approve: false });
   room.waiting = [
-    { keep: "settings", body: { chat: true, slow: 10 }, state: "sending" },
-    { keep: "settings", body: { chat: false, slow: 60 }, state: "refused" },
+    { keep: "settings", body: { chat: true, slow: 10, approve: false }, state: "sending" },
+    { keep: "settings", body: { chat: false, slow: 60, approve: false }, state: "refused" },
     { keep: "muted", of: "mina", body: null, state: "waiting" },
     { keep: "muted", of: "paul", body: { user: "paul" }, state: "sending" },
   ];
-  assert.deepEqual(desk.settings, { chat: true, slow: 10 });
+  assert.deepEqual(desk.settings, { chat: true, slow: 10, approve: false });
   assert.deepEqual(desk.muted, ["paul"]);
   desk.set({ slow: 30 });
-  assert.deepEqual(room.kept, [["settings", { chat: true, slow: 30 }, { type: "settings" }]]);
+  assert.deepEqual(room.kept, [["settings", { chat: true, slow: 30, approve: false }, { type: "settings" }]]);
 });
 
 test("a name that no key can have is muted, and every entry that mutes somebody is cleared", () => {

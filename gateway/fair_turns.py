@@ -32,6 +32,11 @@ class FairTurns:
         """The number of those who wait for a turn."""
         return sum(len(queue) for line in self._lines for queue in line.values())
 
+    @property
+    def has_one(self) -> bool:
+        """Whether somebody who has none would have a turn at once, if it is not urgent."""
+        return self._free > self._kept and not self.waiting
+
     @asynccontextmanager
     async def turn(self, user: Hashable, *, urgent: bool, within: float) -> AsyncIterator[None]:
         """Wait for a turn, and have it. Raises :class:`TimeoutError` after ``within`` seconds."""

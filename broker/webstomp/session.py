@@ -158,6 +158,9 @@ async def log_in(
     ``version`` is the header ``accept-version``; ``heart_beat`` is in milliseconds: the interval
     that we offer and the one that we want. Raises :class:`DialError`, in ``timeout`` seconds at the
     latest. Web-STOMP keeps the socket open after a refused CONNECT, so it is closed here.
+
+    CONNECT cannot go with the handshake (RFC 6455, section 4.1, forbids it): RabbitMQ's web server
+    sometimes takes it for the next HTTP request, and answers 400.
     """
     headers = [
         ("accept-version", version),

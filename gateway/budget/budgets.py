@@ -125,6 +125,16 @@ class RateBudget:
         if wait:
             self._refuse(limit, wait)
 
+    def take_if_there(self, *keys: Hashable, cost: float = 1.0) -> bool:
+        """Take ``cost`` if it is there, for what nobody has asked for: no refusal is counted."""
+        if self._by_address is not None:
+            keys = _by_network(keys, self._by_address)
+        now = self._clock()
+        _, wait = self._longest(now, keys, cost, Rank.PARTICIPANT)
+        if not wait:
+            self._take(now, keys + self._keys, cost)
+        return not wait
+
     def spend(self, *keys: Hashable, cost: float = 1.0) -> None:
         """Take ``cost``, whether it is there or not: it was done already."""
         if self._limits.now is not self._in_force:

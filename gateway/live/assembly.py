@@ -32,6 +32,7 @@ from gateway.live.relay.acknowledgements import Noted
 from gateway.live.relay.charges import Charges
 from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.dialler import Dialler
+from gateway.live.relay.early import EarlyDials
 from gateway.live.relay.missed import MissedMessages
 from gateway.live.relay.oversized import Parking
 from gateway.live.relay.partings import Partings
@@ -116,6 +117,15 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
         parking=parking,
         partings=live.partings,
     )
+    dialler = Dialler(
+        balancer,
+        auth.passcodes,
+        broker.vhost,
+        broker.dial_timeout,
+        broker_tls,
+        has_room=lambda: f.descriptors.has_room,
+    )
+    charges = Charges(f.budgets)
     return ConnectionServices(
         admission=Admission(
             tokens=auth.credentials,
@@ -148,15 +158,9 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
             attendance=live.attendance,
             copies=f.budgets.cap(COPIES),
             uplinks=UplinkContext(
-                dialler=Dialler(
-                    balancer,
-                    auth.passcodes,
-                    broker.vhost,
-                    broker.dial_timeout,
-                    broker_tls,
-                    has_room=lambda: f.descriptors.has_room,
-                ),
-                charges=Charges(f.budgets),
+                dialler=dialler,
+                early=EarlyDials(dialler, charges, auth.access, tasks=f.tasks.part()),
+                charges=charges,
                 queues=queues,
                 consumers=consumers,
                 rebalancer=live.rebalancer,

@@ -119,11 +119,11 @@ def gateway(
     tls: bool,
     store: str = "",
     settings: Mapping[str, Any] = MEASURED,
-    further: Mapping[str, Mapping[str, Any]] | None = None,
+    further: Mapping[str, Any] | None = None,
 ) -> Iterator[Gateway]:
     """Run a gateway on an empty SQLite database, or on ``store``; it is gone at the end.
 
-    ``further``: by the name of a table, more of its keys.
+    ``further``: by the name of a table, more of its keys, or a list of such tables.
     """
     port, internal_port = lab.cluster.gateway_port(1), lab.cluster.gateway_port(0)
     secret = secrets.token_urlsafe(32)
@@ -146,8 +146,11 @@ def gateway(
             "issuer": _ISSUER,
             "audience": _AUDIENCE,
         }
-        for name_of_table, keys in (further or {}).items():
-            tables[name_of_table].update(keys)
+        for name_of_table, more in (further or {}).items():
+            if isinstance(more, Mapping):
+                tables[name_of_table].update(more)
+            else:
+                tables[name_of_table] = more
         if store:
             tables["store"]["url"] = store
         config.write_text(gateway_toml.render({"fanout": fanout, **settings, **tables}))

@@ -12,11 +12,13 @@ USUAL: Final = (
     *(
         "fanout",
         "foreign",
+        "acknowledged",
         "rooms",
         "rooms-questions",
         "storm",
         "storm-many",
         "storm-relays",
+        "first-frame",
         "idle",
         "relay",
         "post",

@@ -77,11 +77,11 @@ def surroundings(
     row: Row,
     *,
     workers: int,
-    further: Mapping[str, Mapping[str, Any]],
+    further: Mapping[str, Any],
 ) -> Iterator[Run]:
     """Set up everything for one system in one scenario; at the end nothing of it is left.
 
-    ``further``: by the name of a table, more of its keys, if it is a gateway.
+    ``further``: see :func:`bench_suite.gateways.gateway`, if it is one.
     """
     brokers = broker_pids(lab)
     # The private queues of earlier rooms would go on taking messages.
@@ -103,7 +103,7 @@ def surroundings(
 
 @contextmanager
 def running(
-    lab: Lab, system: str, *, tls: bool, further: Mapping[str, Mapping[str, Any]]
+    lab: Lab, system: str, *, tls: bool, further: Mapping[str, Any]
 ) -> Iterator[tuple[Door, Gateway | None]]:
     if system in GATEWAYS:
         with gateway(lab, fanout=system, tls=tls, further=further) as its_gateway:

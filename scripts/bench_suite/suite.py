@@ -11,7 +11,18 @@ from bench_suite.load import LoadFailed
 from bench_suite.names import PEERS, SYSTEMS
 from bench_suite.result import Figure, Row
 from bench_suite.run import AIORMQ, OBVIOUS, TORNADO, Run, Scale, surroundings
-from bench_suite.scenarios import fanout, foreign, idle, outage, post, relay, rooms, storm
+from bench_suite.scenarios import (
+    acknowledged,
+    fanout,
+    first_frame,
+    foreign,
+    idle,
+    outage,
+    post,
+    relay,
+    rooms,
+    storm,
+)
 from bench_suite.system import Lab
 from devenv.errors import SetupError
 
@@ -33,7 +44,7 @@ class Scenario:
     figures: Sequence[Figure]
     systems: Sequence[str] = SYSTEMS
     references: Sequence[str] = ()
-    further: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    further: Mapping[str, Any] = field(default_factory=dict)
 
 
 SCENARIOS = {
@@ -42,6 +53,13 @@ SCENARIOS = {
         "another application's topic, RabbitMQ's own users",
         foreign.measure,
         foreign.FIGURES,
+        systems=(*PEERS, "shared"),
+        further=application.TABLES,
+    ),
+    "acknowledged": Scenario(
+        "RabbitMQ's own users, each with a subscription of their own, acknowledge each message",
+        acknowledged.measure,
+        acknowledged.FIGURES,
         systems=(*PEERS, "shared"),
         further=application.TABLES,
     ),
@@ -62,6 +80,13 @@ SCENARIOS = {
         storm.RELAY_FIGURES,
         systems=(*PEERS, "shared"),
         further=application.TABLES,
+    ),
+    "first-frame": Scenario(
+        "the first frame that needs the broker",
+        first_frame.measure,
+        first_frame.FIGURES,
+        systems=(*PEERS, "shared"),
+        further={**application.TABLES, **first_frame.TABLES},
     ),
     "idle": Scenario(
         "memory of those who only listen",

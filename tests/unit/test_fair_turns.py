@@ -123,3 +123,19 @@ def test_a_turn_that_comes_as_its_user_goes_is_given_back() -> None:
         await work.end_all(first, third)
 
     run(main())
+
+
+def test_there_is_a_turn_while_it_is_nobody_elses() -> None:
+    async def main() -> None:
+        work = Work(3, kept=1)
+        assert work.turns.has_one
+        first = work.begin("anna")
+        await settle()
+        assert work.turns.has_one
+        second = work.begin("bob")
+        await settle()
+        assert not work.turns.has_one, "the last one is kept for urgent work"
+        await work.end_all(first, second)
+        assert work.turns.has_one
+
+    run(main())

@@ -54,6 +54,7 @@ from gateway.live.destinations import Elsewhere, RoomQueue
 from gateway.live.hub import fanout
 from gateway.live.hub.fanout import Subscriber
 from gateway.live.hub.shared_pattern import NotShared
+from gateway.live.relay.early import EarlyDial
 from gateway.live.relay.uplink import Uplink
 from gateway.rotation import share_key
 
@@ -96,6 +97,7 @@ class Executor:
         "_asked",
         "_client",
         "_copies",
+        "_early",
         "_follows",
         "_held",
         "_host",
@@ -125,6 +127,8 @@ class Executor:
     ) -> None:
         #: Made when the first frame needs it.
         self.uplink: Uplink | None = None
+        #: What was dialled before a frame needs it; until one does.
+        self._early: EarlyDial | None = None
         self._client = client
         self._services = services
         self._routes = services.routes
@@ -207,6 +211,8 @@ class Executor:
         """Give back everything that the requests have opened; any number of times."""
         if self.uplink is not None:
             self.uplink.close()
+        if self._early is not None:
+            self._early.close()
         for leave in self._joined.values():
             leave()
         self._joined.clear()
@@ -249,6 +255,9 @@ class Executor:
         client.admitted(identity.payer)
         client.end_with(identity)
         self._session.authenticated(request.version, rooms=identity.vhost is None)
+        if self.uplink is None:
+            early = self._routes.uplinks.early
+            self._early = early.begin(identity, request.version, address=client.address)
         self._socket.introduced(
             rate=limits.frames_per_second,
             burst=limits.frames_burst,
@@ -537,7 +546,8 @@ class Executor:
             self._reader.fast_path = self.uplink.acknowledge
             if self._client.ended:
                 self.uplink.close()
-            await self.uplink.open(urgent=urgent)
+            early, self._early = self._early, None
+            await self.uplink.open(urgent=urgent, early=early)
         return self.uplink
 
     def _acknowledge(self, frame: Frame, *more: tuple[str, str]) -> None:

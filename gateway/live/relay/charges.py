@@ -27,6 +27,10 @@ class Charges:
         """Wait until the user may open another relay. Raises :class:`TooManyDials`."""
         await _wait(self._dials.reserve(user, within=PATIENCE))
 
+    def dial_now(self, user: str) -> bool:
+        """Whether the user may open another relay at once; then it is charged."""
+        return self._dials.take_if_there(user)
+
     async def subscription(self, user: str) -> None:
         """Wait until the user may subscribe at the broker again. Raises
         :class:`TooManySubscriptions`."""

@@ -74,6 +74,11 @@ class Dialler:
         repr=False,
     )
 
+    @property
+    def has_turn(self) -> bool:
+        """Whether a relay could be opened without waiting for others, or making them wait."""
+        return self._turns.has_one
+
     async def dial(
         self,
         who: Identity,

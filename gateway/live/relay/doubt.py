@@ -19,18 +19,22 @@ class Doubt:
     """One session's doubt. Frames are numbered from 1; only those count that could end the session,
     or that somebody could miss."""
 
-    __slots__ = ("_last", "_last_message", "_names", "_proven", "passed")
+    __slots__ = ("_answered", "_last", "_last_message", "_names", "_proven", "passed")
 
     def __init__(self) -> None:
         #: The number of the last frame.
         self.passed = 0
-        self._proven = self._last = self._last_message = 0
+        self._proven = self._last = self._last_message = self._answered = 0
         self._names: deque[tuple[int, str]] = deque(maxlen=_NAMED)
 
-    def sent(self, command: str, name: str | None, *, message: bool = False) -> int:
+    def sent(
+        self, command: str, name: str | None, *, message: bool = False, answered: bool = False
+    ) -> int:
         """A frame was passed on; its number. ``message``: it publishes, so that what became of it
-        matters to somebody else."""
+        matters to somebody else. ``answered``: RabbitMQ will answer it in its turn."""
         self.passed = self._last = number = self.passed + 1
+        if answered:
+            self._answered = number
         if message:
             self._last_message = number
         shown = f"{command} {name[:_LONGEST]!r}" if name else command
@@ -51,6 +55,11 @@ class Doubt:
     def any(self) -> bool:
         """Whether there is a frame that may have ended the session."""
         return self._last > self._proven
+
+    @property
+    def is_to_be_asked(self) -> bool:
+        """Whether there is one behind all those whose answers are on their way."""
+        return self._last > max(self._proven, self._answered)
 
     @property
     def messages(self) -> bool:

@@ -60,10 +60,10 @@ class Proofs:
         self._session = 0
 
     def soon(self) -> None:
-        """Ask in a moment, if anything is in doubt: once it is proven, what ends the session later
-        was something else."""
-        if self._doubt().any and self._proof is None and self._timer is None:
-            self._timer = self._loop.call_later(ASK, self._ask)
+        """Ask in a moment, if anything is in doubt that no answer on its way will prove: once it is
+        proven, what ends the session later was something else."""
+        if self._doubt().is_to_be_asked and self._proof is None and self._timer is None:
+            self._timer = self._loop.call_later(ASK, self._ask_if_needed)
 
     async def now(self) -> None:
         """Ask, and wait until everything sent so far is proven, or the session has ended."""
@@ -105,6 +105,12 @@ class Proofs:
         self._stop()
         self._proof = None
         self.wake()
+
+    def _ask_if_needed(self) -> None:
+        """Ask, unless it was answered meanwhile."""
+        self._timer = None
+        if self._doubt().is_to_be_asked:
+            self._ask()
 
     def _ask(self) -> None:
         self._stop()

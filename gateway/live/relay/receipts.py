@@ -42,7 +42,7 @@ class ReceiptWatch:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _check(self, due: tuple[str, int] | None) -> None:
+    def _check(self, due: tuple[str, int, int] | None) -> None:
         self._timer = None
         if due is not None and self._state.oldest == due:
             self._overdue(due[0])

@@ -9,7 +9,7 @@ never answered may be lost, so those clients get an ERROR instead.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -140,11 +140,14 @@ class _Subscription:
 class _Owed:
     """The RECEIPTs that RabbitMQ owes under one id, and the number of the last frame that has asked
     for one. ``proves``: its answer tells of those before. A client may use an id again before it is
-    answered: then only the last one of so many ``times`` says which frames are taken."""
+    answered: then only the last one of so many ``times`` says which frames are taken. ``first``:
+    the number of the first one, and ``answers``: how many have come since."""
 
     number: int
     proves: bool
     times: int = 1
+    first: int = field(default=0, compare=False)
+    answers: int = field(default=0, compare=False)
 
 
 class RelayState:
@@ -179,7 +182,9 @@ class RelayState:
         # Without its bytes: what sets it up again is made of its headers.
         frame = Frame(frame.command, frame.headers)
         self._note(_size(frame))
-        number = self.doubt.sent("SUBSCRIBE", frame.get("destination"))
+        number = self.doubt.sent(
+            "SUBSCRIBE", frame.get("destination"), answered=frame.get("receipt") is not None
+        )
         subscription = self._subscriptions[key] = _Subscription(destination, frame, number)
         self.deliveries.subscribed(frame, subscription.room)
         if subscription.room is None:
@@ -191,7 +196,8 @@ class RelayState:
             self._noted_bytes -= _size(subscription.frame)
             self.deliveries.streams.unsubscribed(subscription.consumer)
         self.deliveries.unsubscribed(frame)
-        self._expect(frame, self.doubt.sent("UNSUBSCRIBE", key), proves=True)
+        answered = frame.get("receipt") is not None
+        self._expect(frame, self.doubt.sent("UNSUBSCRIBE", key, answered=answered), proves=True)
 
     def sent(self, frame: Frame) -> None:
         """Any other frame that is to be passed on. Raises :class:`BadFrame` for what RabbitMQ would
@@ -212,6 +218,7 @@ class RelayState:
         if owed is None:
             return
         owed.times -= 1
+        owed.answers += 1
         if not owed.times:
             del self._receipts[receipt]
             self._noted_bytes -= len(receipt)
@@ -309,13 +316,14 @@ class RelayState:
         return bool(self._receipts)
 
     @property
-    def oldest(self) -> tuple[str, int] | None:
-        """The receipt that has been due longest, by its id and its frame's number; None while a
-        transaction is open, whose end it may wait for."""
+    def oldest(self) -> tuple[str, int, int] | None:
+        """The receipt that has been due longest: its id, the number of the first frame that has
+        asked for it, and how often it has come since, where a client gives every frame the same id.
+        None while a transaction is open, whose end it may wait for."""
         if self._transactions or not self._receipts:
             return None
         receipt, owed = next(iter(self._receipts.items()))
-        return receipt, owed.number
+        return receipt, owed.first, owed.answers
 
     @property
     def rooms(self) -> list[int]:
@@ -370,7 +378,9 @@ class RelayState:
             ]
             again = Frame(frame.command, tuple(headers))
             self.deliveries.subscribed(again, each.room)
-            each.number = self.doubt.sent("SUBSCRIBE", again.get("destination"))
+            each.number = self.doubt.sent(
+                "SUBSCRIBE", again.get("destination"), answered=again.get("receipt") is not None
+            )
             self._expect(again, each.number, proves=True)
             frames.append(serialise(frame.command, headers))
         return frames
@@ -462,7 +472,7 @@ class RelayState:
             if len(self._receipts) >= RECEIPTS:
                 raise NoCapacity(f"{RECEIPTS} receipts are not answered yet")
             self._note(len(receipt))
-            self._receipts[receipt] = _Owed(number, proves)
+            self._receipts[receipt] = _Owed(number, proves, first=number)
         else:
             owed.number, owed.proves = number, proves
             owed.times += 1

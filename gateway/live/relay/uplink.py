@@ -29,6 +29,7 @@ from gateway.live.relay.charges import Charges
 from gateway.live.relay.consumers import Consumers
 from gateway.live.relay.conversation import Conversation
 from gateway.live.relay.dialler import Dialler
+from gateway.live.relay.early import EarlyDial, EarlyDials
 from gateway.live.relay.moves import MOVES, SPAN, Moves
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.receipts import LONGEST
@@ -70,6 +71,7 @@ class UplinkContext:
     """The services that all uplinks share."""
 
     dialler: Dialler
+    early: EarlyDials
     charges: Charges
     queues: PrivateQueues
     consumers: Consumers
@@ -189,11 +191,15 @@ class Uplink:
             else:
                 return
 
-    async def open(self, *, urgent: bool) -> None:
-        """Dial; ``urgent``: for a host's private queue. Raises :class:`BrokerUnavailable`,
-        :class:`NoCapacity`, :class:`TooManyDials`."""
-        await self._context.charges.dial(self._who().payer)
-        self._take_up(*await self._context.dialler.dial(self._who(), self._version, urgent=urgent))
+    async def open(self, *, urgent: bool, early: EarlyDial | None = None) -> None:
+        """Dial, or take what was dialled ``early``; ``urgent``: for a host's private queue. Raises
+        :class:`BrokerUnavailable`, :class:`NoCapacity`, :class:`TooManyDials`."""
+        if early is not None:
+            await self._take_early(early)
+        if self._state is State.OPENING:
+            await self._context.charges.dial(self._who().payer)
+            dialler = self._context.dialler
+            self._take_up(*await dialler.dial(self._who(), self._version, urgent=urgent))
         if self._state is State.OPEN:
             self._context.rebalancer.add(self)
 
@@ -360,6 +366,13 @@ class Uplink:
         self._receive(Input.SESSION)
         if self._state in FINAL:
             relay.close()
+
+    async def _take_early(self, early: EarlyDial) -> None:
+        if (session := await early.take()) is not None:
+            try:
+                self._take_up(*session)
+            except BrokerUnavailable as error:
+                logger.info("a relay was lost before it was needed: %s", error.detail)
 
     def _move_on(self, received: Input, lost: GatewayError) -> None:
         delay = self._moves.next(self._loop.time())

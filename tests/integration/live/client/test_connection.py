@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from random import SystemRandom
+from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import ANY
 
@@ -40,6 +41,7 @@ from gateway.live.client.connection import Connection
 from gateway.live.client.registry import Registry
 from gateway.live.client.services import Admission, ConnectionServices, Routes
 from gateway.live.client.virtual_host import VirtualHosts
+from gateway.live.relay.uplink import UplinkContext
 from gateway.observe.events import Events
 from gateway.rotation import Rotation
 from tests.budgets import budgets_of
@@ -68,6 +70,13 @@ class SlowTokens:
         if self.error is not None:
             raise self.error
         return self.who
+
+
+class NoEarlyDials:
+    """Nobody is known to need a relay."""
+
+    def begin(self, who: Identity, version: str, *, address: str) -> None:
+        return None
 
 
 def in_hand(budget: Budget, **limits: int) -> BytesInHand:
@@ -101,7 +110,7 @@ def services(
             patterns=_UNUSED,
             attendance=_UNUSED,
             copies=_UNUSED,
-            uplinks=_UNUSED,
+            uplinks=cast(UplinkContext, SimpleNamespace(early=NoEarlyDials())),
         ),
         limits=LiveLimits(
             Limits(

@@ -22,7 +22,7 @@ from gateway.live.hub.shared_patterns import SharedPatterns
 from gateway.live.relay.charges import Charges
 from gateway.live.relay.uplink import UplinkContext
 from tests.budgets import budgets_of
-from tests.integration.live.client.test_connection import SlowTokens, connecting
+from tests.integration.live.client.test_connection import NoEarlyDials, SlowTokens, connecting
 from tests.unit.broker.amqp_node import eventually
 
 
@@ -59,7 +59,10 @@ class Scene:
             judge=Judge(permissions, Topology(), shared=True),
             patterns=cast("SharedPatterns", self.patterns),
             copies=self.budgets.cap(COPIES),
-            uplinks=cast("UplinkContext", SimpleNamespace(charges=Charges(self.budgets))),
+            uplinks=cast(
+                "UplinkContext",
+                SimpleNamespace(charges=Charges(self.budgets), early=NoEarlyDials()),
+            ),
         )
         return replace(made, routes=routes)
 

@@ -14,6 +14,7 @@ from broker.protocol.stomp import Frame, serialise
 from broker.protocol.websocket import Opcode, build, walk
 from broker.timing.tasks import Tasks
 from broker.timing.ticker import Ticker
+from gateway.auth.access import AccessRules
 from gateway.budget.budgets import Budgets
 from gateway.budget.table import BACKLOG
 from gateway.config import Limits
@@ -33,6 +34,8 @@ from gateway.live.destinations import Elsewhere, RoomQueue
 from gateway.live.relay import receipts
 from gateway.live.relay.charges import Charges
 from gateway.live.relay.consumers import Consumers
+from gateway.live.relay.early import AT_ONCE as EARLY_AT_ONCE
+from gateway.live.relay.early import OF_ADDRESS, EarlyDials
 from gateway.live.relay.moves import MOVES
 from gateway.live.relay.partings import Partings
 from gateway.live.relay.rebalance import Rebalancer
@@ -87,12 +90,13 @@ class Stage:
         self.partings = Partings()
         self.events = Events(clock=lambda: 0.0)
         rng = SystemRandom()
+        charges = Charges(Budgets(LiveLimits(Limits(broker_queues_per_user=2)), clock=lambda: 0.0))
+        self.early = EarlyDials(self.dialler, charges, AccessRules(()), tasks=Tasks())
         self.uplink = Uplink(
             UplinkContext(
                 dialler=self.dialler,
-                charges=Charges(
-                    Budgets(LiveLimits(Limits(broker_queues_per_user=2)), clock=lambda: 0.0)
-                ),
+                early=self.early,
+                charges=charges,
                 queues=self.queues,
                 consumers=self.consumers,
                 rebalancer=Rebalancer(
@@ -116,6 +120,11 @@ class Stage:
             client=self.transport,
             ended=self._ended,
         )
+
+    async def open_early(self) -> None:
+        """Take what was dialled before it is needed."""
+        early = self.early.begin(WHO, "1.2", address="10.0.0.1")
+        await self.uplink.open(urgent=True, early=early)
 
     async def open(self) -> None:
         self.dialler.balancer.drain(self.second.name)
@@ -1026,3 +1035,102 @@ async def test_what_has_come_of_a_frame_for_a_client_counts_for_it_and_has_a_lim
         await until(lambda: account.kept == 100)
         stage.uplink.close()
         assert account.kept == 0
+
+
+@asynccontextmanager
+async def not_opened() -> AsyncIterator[Stage]:
+    async with serving(FakeNode("r1")) as first, serving(FakeNode("r2")) as second:
+        stage = Stage(first, second)
+        try:
+            yield stage
+        finally:
+            stage.uplink.close()
+            stage.transport.close()
+            stage.client.close()
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_was_dialled_early_is_the_one_session() -> None:
+    async with not_opened() as stage:
+        await stage.open_early()
+        assert sum(connections(stage.dialler).values()) == 1
+        assert stage.first.logins + stage.second.logins == 1
+        _send(stage)
+        await until(lambda: "SEND" in commands(stage.first) + commands(stage.second))
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_session_that_ended_before_it_was_needed_is_replaced_without_a_word() -> None:
+    async with not_opened() as stage:
+        early = stage.early.begin(WHO, "1.2", address="10.0.0.1")
+        await until(lambda: stage.first.logins + stage.second.logins)
+        (node,) = [each for each in (stage.first, stage.second) if each.logins]
+        node.session.drop()
+        await until(lambda: not node.open)
+        await stage.uplink.open(urgent=False, early=early)
+        _send(stage)
+        await until(lambda: "SEND" in commands(stage.first) + commands(stage.second))
+        assert stage.ended is None
+        assert sum(connections(stage.dialler).values()) == 1
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_what_nobody_needs_soon_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.live.relay.early.SOON", 0.2)
+    async with not_opened() as stage:
+        early = stage.early.begin(WHO, "1.2", address="10.0.0.1")
+        assert early is not None
+        await until(lambda: stage.first.logins + stage.second.logins)
+        await until(lambda: not (stage.first.open or stage.second.open))
+        assert not any(connections(stage.dialler).values())
+        await stage.uplink.open(urgent=False, early=early)
+        assert stage.uplink.node is not None
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_client_that_goes_at_once_leaves_no_session_behind() -> None:
+    async with not_opened() as stage:
+        early = stage.early.begin(WHO, "1.2", address="10.0.0.1")
+        assert early is not None
+        early.close()
+        await stage.uplink.open(urgent=False)
+        assert sum(connections(stage.dialler).values()) == 1
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_clients_that_never_need_the_broker_are_not_dialled_for() -> None:
+    async with not_opened() as stage:
+        for _ in range(20):
+            early = stage.early.begin(WHO, "1.2", address="10.0.0.1")
+            assert early is not None
+            early.close()
+        before = stage.first.connections + stage.second.connections
+        early = stage.early.begin(WHO, "1.2", address="10.0.0.1")
+        assert early is not None
+        assert await early.take() is None
+        for _ in range(20):
+            early = stage.early.begin(WHO, "1.2", address="10.0.0.1")
+            assert early is not None
+            if (session := await early.take()) is not None:
+                upstream, lease = session
+                upstream.close()
+                lease.release()
+        # Those who needed it have changed that.
+        await until(lambda: stage.first.connections + stage.second.connections > before)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_clients_of_one_address_have_few_unused_sessions() -> None:
+    async with not_opened() as stage:
+        watches = [
+            early.begin(WHO, "1.2", address=address)
+            for address in ("10.0.0.1", "10.0.0.2", "10.0.0.3")
+            for early in [stage.early] * OF_ADDRESS
+        ]
+        taken = [await each.take() for each in watches if each is not None]
+        assert len(taken) == 3 * OF_ADDRESS
+        found = [session for session in taken if session is not None]
+        assert 0 < len(found) <= EARLY_AT_ONCE
+        for upstream, lease in found:
+            upstream.close()
+            lease.release()

@@ -49,3 +49,17 @@ def test_connections_of_one_user_that_come_back_together_are_never_refused() -> 
         assert loop.time() < PATIENCE
 
     run(main())
+
+
+def test_a_dial_that_nobody_has_asked_for_is_charged_if_it_costs_no_wait() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        budgets = budgets_of(clock=loop.time, dials_per_second=1.0, dials_burst=2)
+        charges = Charges(budgets)
+        assert [charges.dial_now("anna") for _ in range(3)] == [True, True, False]
+        assert charges.dial_now("bob")
+        assert not any(budgets.met.values())
+        await charges.dial("anna")
+        assert loop.time() == pytest.approx(1.0)
+
+    run(main())

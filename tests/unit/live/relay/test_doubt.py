@@ -51,3 +51,16 @@ def test_only_the_last_frames_are_named_and_a_name_is_cut() -> None:
     long = Doubt()
     long.sent("SEND", "x" * 1000)
     assert len(str(long)) < 150
+
+
+def test_what_an_answer_on_its_way_will_prove_need_not_be_asked() -> None:
+    doubt = Doubt()
+    assert not doubt.is_to_be_asked
+    number = doubt.sent("SUBSCRIBE", "/queue/a", answered=True)
+    assert (doubt.any, doubt.is_to_be_asked) == (True, False)
+    doubt.sent("SEND", "/queue/a", message=True)
+    assert doubt.is_to_be_asked
+    doubt.proven(number)
+    assert doubt.is_to_be_asked
+    doubt.proven(doubt.passed)
+    assert not doubt.is_to_be_asked

@@ -100,6 +100,20 @@ def test_an_id_that_is_used_again_proves_nothing_before_its_last_answer() -> Non
     assert state.verdict(Ending.LOST) is Verdict.MOVE
 
 
+def test_one_id_for_all_frames_is_due_as_long_as_no_answer_comes_by_it() -> None:
+    state = host()
+    state.sent(frame("SEND", destination="/queue/x", receipt="same"))
+    due = state.oldest
+    state.sent(frame("SEND", destination="/queue/x", receipt="same"))
+    assert state.oldest == due
+    state.answered("same")
+    assert state.oldest not in (due, None)
+    state.answered("same")
+    assert state.oldest is None
+    state.sent(frame("SEND", destination="/queue/x", receipt="same"))
+    assert state.oldest not in (due, None)
+
+
 @pytest.mark.parametrize("answered", [False, True])
 def test_no_other_frame_is_answered_by_a_subscription_that_had_the_same_id(
     *, answered: bool
@@ -481,9 +495,9 @@ def test_those_that_may_have_ended_it_are_named() -> None:
 def test_the_receipt_that_is_due_longest_is_known_unless_a_transaction_keeps_it() -> None:
     state = host(receipt="first")
     state.sent(frame("SEND", destination="/queue/x", receipt="second"))
-    assert state.oldest == ("first", 1)
+    assert state.oldest == ("first", 1, 0)
     state.answered("first")
-    assert state.oldest == ("second", 2)
+    assert state.oldest == ("second", 2, 0)
     state.sent(frame("BEGIN", transaction="t"))
     assert state.oldest is None
     state.sent(frame("ABORT", transaction="t"))

@@ -8,6 +8,7 @@ from secrets import token_hex
 from tornado.web import Application
 
 from broker.health.partition_probe import PartitionProbe
+from gateway.account_desk import AccountDesk
 from gateway.admin import Admin
 from gateway.admin.assembly import admin
 from gateway.auth.accounts import Accounts
@@ -283,6 +284,13 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
     answers = OpenAnswers()
     cluster.session_revocation.end_too(answers)
     return HandlerServices(
+        account_desk=AccountDesk(
+            permissions=auth.permissions,
+            store=store,
+            accounts=accounts,
+            endings=cluster.session_revocation,
+            events=f.events,
+        ),
         accounts=accounts,
         admin=admin,
         answers=answers,

@@ -31,6 +31,7 @@
     │   ├── UnknownPath, MethodNotAllowed, UpgradeNeeded
     │   ├── UnknownRoom, UnknownMember, RoomClosed, RoomReplaced, HistoryFull
     │   ├── UnknownNode, UnknownGateway, UnknownCode, UnknownKnock
+    │   ├── UnknownAccount
     │   ├── UnknownSession        of the user who asks; or it has ended
     │   ├── NotKeptOut            somebody who is to be let in again
     │   ├── RevocationsFull
@@ -280,6 +281,10 @@ class UnknownCode(Invalid):
 
 class UnknownKnock(Invalid):
     """Nobody has knocked so, or it was too long ago."""
+
+
+class UnknownAccount(Invalid):
+    """Nobody of this name has an account."""
 
 
 class UnknownSession(Invalid):
@@ -618,6 +623,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     UnknownGateway: Outcome("unknown_gateway", 404, CloseCode.REFUSED, "There is no such gateway"),
     UnknownCode: Outcome("unknown_code", 404, CloseCode.REFUSED, "There is no such class code"),
     UnknownKnock: Outcome("unknown_knock", 404, CloseCode.REFUSED, "There is no such knock"),
+    UnknownAccount: Outcome("unknown_account", 404, CloseCode.REFUSED, "There is no such account"),
     UnknownSession: Outcome("unknown_session", 404, CloseCode.REFUSED, "There is no such session"),
     NotKeptOut: Outcome("not_kept_out", 404, CloseCode.REFUSED, "Nobody of this name is kept out"),
     RevocationsFull: Outcome(

@@ -17,13 +17,14 @@ from gateway import main, tls
 from gateway.auth import tokens
 from gateway.auth.access import AccessRules
 from gateway.cli import administrator, doctor
-from gateway.cli.accounts import NewAccount, existing, put_accounts, read_accounts
+from gateway.cli.accounts import existing, put_accounts, read_accounts
 from gateway.cli.findings import Finding, say, tell
 from gateway.cli.running import Unusable, WrongOptions, run, with_store
 from gateway.cli.slips import write_slips
 from gateway.config import Config, ConfigError, load
 from gateway.descriptors import Descriptors
 from gateway.domain.display_name import display_name
+from gateway.domain.new_account import NewAccount
 from gateway.domain.user_name import spellings, user_name
 from gateway.errors import Invalid
 from gateway.observe import logs

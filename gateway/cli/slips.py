@@ -9,8 +9,8 @@ from typing import Final
 
 import segno
 
-from gateway.cli.accounts import NewAccount
 from gateway.cli.running import Unusable
+from gateway.domain.new_account import NewAccount
 
 _PAGE: Final = """<!doctype html>
 <html lang="ko">

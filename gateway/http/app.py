@@ -16,6 +16,12 @@ from gateway.drain import Drain
 from gateway.health.readiness import Readiness
 from gateway.http.base import NothingHereHandler, account_for
 from gateway.http.built_pages import BuiltPages
+from gateway.http.handlers.accounts import (
+    AdminAccountHandler,
+    AdminAccountsCheckHandler,
+    AdminAccountsHandler,
+    AdminPasswordHandler,
+)
 from gateway.http.handlers.admin import (
     AdminAdmitHandler,
     AdminConnectionsHandler,
@@ -116,6 +122,10 @@ def public(
         (r"/api/admin/admit", AdminAdmitHandler, own),
         (r"/api/admin/revocations", AdminRevocationsHandler, own),
         (r"/api/admin/erasures", AdminErasuresHandler, own),
+        (r"/api/admin/accounts", AdminAccountsHandler, own),
+        (r"/api/admin/accounts/check", AdminAccountsCheckHandler, own),
+        (r"/api/admin/accounts/users/([^/]+)", AdminAccountHandler, own),
+        (r"/api/admin/accounts/users/([^/]+)/password", AdminPasswordHandler, own),
         (r"/api/admin/drain", AdminDrainHandler, own),
         (r"/api/admin/resume", AdminResumeHandler, own),
         (r"/healthz", HealthHandler, {}),
@@ -138,11 +148,13 @@ def _pages(built: BuiltPages | None) -> list[tuple[str, type, Mapping[str, objec
             (r"/()", RoomPageHandler, page | {"path": str(STATIC / "room")}),
             (r"/j/([^/]*)", ClassCodeHandler, {"path": str(STATIC / "room")}),
             (r"/admin/?()", PageHandler, page | {"path": str(STATIC / "admin")}),
+            (r"/admin/accounts/?()", PageHandler, page | {"path": str(STATIC / "accounts")}),
         ]
     return [
         (r"/", BuiltRoomPageHandler, {"built": built, "page": "room"}),
         (r"/j/([^/]*)", BuiltRoomPageHandler, {"built": built, "page": "room"}),
         (r"/admin/?", BuiltPageHandler, {"built": built, "page": "admin"}),
+        (r"/admin/accounts/?", BuiltPageHandler, {"built": built, "page": "accounts"}),
         # Source maps are read from the folder: nobody asks for them but a developer's tools.
         (r"/static/built/([^/]+\.(?:js|css))", BuiltHandler, {"built": built}),
     ]

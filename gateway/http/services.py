@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from broker.timing.readings import UnixTime
 from broker.topology import Topology
+from gateway.account_desk import AccountDesk
 from gateway.admin import Admin
 from gateway.auth.accounts import Accounts
 from gateway.auth.credentials import Credentials
@@ -35,6 +36,7 @@ from gateway.store import Account
 class HandlerServices:
     """The services of the handlers."""
 
+    account_desk: AccountDesk
     accounts: Accounts[Account]
     admin: Admin
     answers: OpenAnswers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace as replaced
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, delete, insert, select, update
@@ -22,7 +23,7 @@ def get(connection: Connection, user: str) -> Account | None:
     if not is_text(user):
         return None
     row = connection.execute(select(accounts).where(accounts.c.user_id == user)).one_or_none()
-    return None if row is None else _account(row)
+    return None if row is None else of_row(row)
 
 
 def known(connection: Connection, users: Sequence[str]) -> set[str]:
@@ -42,7 +43,7 @@ def is_still(connection: Connection, account: Account) -> bool:
         .where(accounts.c.user_id == text(account.user, "user", USER_LENGTH))
         .with_for_update(read=True)
     ).one_or_none()
-    return row is not None and _account(row) == account
+    return row is not None and of_row(row) == account
 
 
 def rehash(connection: Connection, account: Account, password_hash: str) -> bool:
@@ -66,6 +67,21 @@ def put(connection: Connection, account: Account) -> None:
         connection.execute(insert(accounts).values(values | {"user_id": account.user}))
 
 
+def add(connection: Connection, new: Sequence[Account], *, replace: bool) -> list[Account]:
+    """Create those of the accounts that are not there; ``replace``: and replace the others, which
+    keep what is shown if nothing else is to be. Returns the ones that are stored so."""
+    before = set() if replace else known(connection, [each.user for each in new])
+    stored = []
+    for each in new:
+        if each.user in before:
+            continue
+        kept = get(connection, each.user) if each.display_name is None else None
+        account = each if kept is None else replaced(each, display_name=kept.display_name)
+        put(connection, account)
+        stored.append(account)
+    return stored
+
+
 def show_as(connection: Connection, user: str, display_name: str | None) -> bool:
     """Replace the name that is shown, for the account and for its memberships; False if there is
     no such account."""
@@ -87,9 +103,10 @@ def remove(connection: Connection, user: str) -> bool:
 
 def listing(connection: Connection) -> list[Account]:
     """All accounts, ordered by the user's name."""
-    return [_account(row) for row in connection.execute(select(accounts).order_by("user_id"))]
+    return [of_row(row) for row in connection.execute(select(accounts).order_by("user_id"))]
 
 
-def _account(row: Row[Any]) -> Account:
+def of_row(row: Row[Any]) -> Account:
+    """The account in a row of the table."""
     roles = frozenset(json.loads(row.roles))
     return Account(row.user_id, row.password_hash, roles, row.display_name)

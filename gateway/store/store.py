@@ -22,9 +22,11 @@ from gateway.domain.message import Draft, Message
 from gateway.domain.revocation import Revocation, Target
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
+from gateway.domain.shown_account import AccountPage
 from gateway.domain.stay import Stay
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.store import (
+    account_pages,
     accounts,
     approvals,
     attendance,
@@ -749,6 +751,41 @@ class Store:
             sessions.end_of_account(connection, account.user, datetime.now(UTC))
 
         await self._database.write(put)
+
+    async def add_accounts(self, new: Sequence[Account], *, replace: bool) -> list[str]:
+        """Create those of the accounts that are not there yet, in one transaction; ``replace``: and
+        replace the others, which ends their sessions. Returns the users whose accounts are stored
+        so. Raises Invalid."""
+
+        def add(connection: Connection) -> list[str]:
+            stored = accounts.add(connection, new, replace=replace)
+            for each in stored:
+                if each.display_name is not None:
+                    rooms.name_members(connection, each.user, each.display_name)
+                sessions.end_of_account(connection, each.user, datetime.now(UTC))
+            return [each.user for each in stored]
+
+        return await self._database.write(add)
+
+    async def change_password(self, account: Account, password_hash: str) -> bool:
+        """Replace the password's hash, which ends the account's sessions. False: the account has
+        changed meanwhile."""
+
+        def change(connection: Connection) -> bool:
+            if not accounts.rehash(connection, account, password_hash):
+                return False
+            sessions.end_of_account(connection, account.user, datetime.now(UTC))
+            return True
+
+        return await self._database.write(change)
+
+    async def account_page(self, *, search: str, after: str | None, size: int) -> AccountPage:
+        """A page of accounts, by user."""
+        return await self._database.read(
+            partial(
+                account_pages.page, search=search, after=after, size=size, now=datetime.now(UTC)
+            )
+        )
 
     async def show_account_as(self, user: str, display_name: str | None) -> bool:
         """Replace what is shown beside the user's name, which ends no session. False: there is no

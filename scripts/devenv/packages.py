@@ -35,6 +35,8 @@ PRESENT: dict[str, Callable[[], bool]] = {
     # Where it may not be on the PATH of who is not root.
     "pgbouncer": lambda: Path("/usr/sbin/pgbouncer").exists() or _has("pgbouncer")(),
     "chromium": _has("chromium"),
+    # Hangul for pictures of Korean pages: Debian's chromium brings no font that has it.
+    "fonts-nanum": lambda: any(Path("/usr/share/fonts").rglob("Nanum*")),
     "nginx": _has("nginx"),
     "haproxy": _has("haproxy"),
     # Without the service: the server and its modules alone.

@@ -19,7 +19,7 @@ const esbuild = require("esbuild-wasm");
 
 /** Where the gateway serves the folder. */
 const ADDRESS = "/static/built/";
-const PAGES = ["room", "admin"];
+const PAGES = ["room", "admin", "accounts"];
 const STYLE_SHEET = /\s*<link rel="stylesheet" href="\/static\/([^"]+)" \/>/g;
 const SCRIPT = /<script type="module" src="\/static\/([^"]+)"><\/script>/;
 const ICON = /<link rel="icon" href="\/static\/([^"]+)" type="image\/svg\+xml" \/>/;

@@ -36,7 +36,7 @@ def main() -> int:
         return 2
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        packages.ensure(["chromium", "npm"], _say)
+        packages.ensure(["chromium", "fonts-nanum", "npm"], _say)
         rabbitmq.ensure(_say)
         vendor.ensure(_say)
         with sync_playwright() as playwright, ExitStack() as stack:

@@ -57,7 +57,7 @@ export class AdminApi {
 
   /** @param {Query} query @returns {Promise<Page>} */
   connections(query) {
-    return this.#call("GET", `/api/admin/connections?${new URLSearchParams({ ...query })}`);
+    return this.call("GET", `/api/admin/connections?${new URLSearchParams({ ...query })}`);
   }
 
   /**
@@ -65,17 +65,17 @@ export class AdminApi {
    * @returns {Promise<Done>}
    */
   disconnect(target) {
-    return this.#call("POST", "/api/admin/disconnect", target);
+    return this.call("POST", "/api/admin/disconnect", target);
   }
 
   /** @param {{node: string} | {gateway: string}} target @returns {Promise<Done>} */
   drain(target) {
-    return this.#call("POST", "/api/admin/drain", target);
+    return this.call("POST", "/api/admin/drain", target);
   }
 
   /** @param {{node: string}} target @returns {Promise<Done>} */
   resume(target) {
-    return this.#call("POST", "/api/admin/resume", target);
+    return this.call("POST", "/api/admin/resume", target);
   }
 
   /**
@@ -97,8 +97,12 @@ export class AdminApi {
     };
   }
 
-  /** @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>} */
-  async #call(method, path, body) {
+  /**
+   * One call, which asks for a login where that helps.
+   *
+   * @param {string} method @param {string} path @param {object} [body] @returns {Promise<any>}
+   */
+  async call(method, path, body) {
     for (;;) {
       try {
         return await request(this.endpoint, method, path, body ? { body } : {});

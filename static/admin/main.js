@@ -72,13 +72,14 @@ const parts = [charts(context), gatewaysTable(context), nodesTable(context), eve
 const [overview, gateways, nodes, events] = parts;
 const connections = connectionsTable(context);
 const status = element("p", { class: "line", role: "status" });
+const toAccounts = element("a", { class: "button", href: "/admin/accounts" }, i18n.say("accounts"));
 const leave = element(
   "button",
   { type: "button", click: () => void logOut() },
   i18n.say("logOut"),
 );
 page.append(
-  element("header", { class: "top" }, element("h1", {}, i18n.say("title")), status, leave),
+  element("header", { class: "top" }, element("h1", {}, i18n.say("title")), status, toAccounts, leave),
   element(
     "main",
     {},

@@ -1,7 +1,7 @@
 import { Problem } from "../../interact/index.js";
 import { spelled } from "../class-code.js";
 import { element, field, icon, iconButton } from "../../shared/element.js";
-import { qrCode } from "./qr.js";
+import { qrCode } from "../../shared/qr.js";
 
 /** @typedef {import("../main.js").Context} Context */
 /** @typedef {{code: string, url: string, guests: "no" | "knock" | "yes"}} ClassCode */

@@ -2,7 +2,7 @@ import { answersTo, currentPoll, kindOf, tallyOf } from "../polls.js";
 import { claps } from "./claps.js";
 import { countdown } from "./countdown.js";
 import { element } from "../../shared/element.js";
-import { qrCode } from "./qr.js";
+import { qrCode } from "../../shared/qr.js";
 import { solution } from "./solution.js";
 import { Timeline } from "./timeline.js";
 

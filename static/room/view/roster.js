@@ -1,12 +1,9 @@
-import { textOf } from "../roster.js";
 import { element } from "../../shared/element.js";
+import { LARGEST_LIST, textOf } from "../../shared/file-text.js";
 import { who } from "./who.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../roster.js").Entry} Entry */
-
-/** Bytes of a file that is read. */
-const LARGEST = 1_000_000;
 
 /** What adding each line of a list would do. @param {I18n} i18n @param {readonly Entry[]} entries */
 export function rosterItems(i18n, entries) {
@@ -26,7 +23,7 @@ export function rosterFile(i18n, into) {
   const input = element("input", { type: "file", dir: "auto", accept: ".csv,.tsv,.txt,text/csv,text/plain" });
   input.addEventListener("change", async () => {
     const [file] = input.files ?? [];
-    if (!file || file.size > LARGEST) return;
+    if (!file || file.size > LARGEST_LIST) return;
     into.value = textOf(await file.arrayBuffer());
     into.dispatchEvent(new Event("input", { bubbles: true }));
     input.value = "";

@@ -1,6 +1,6 @@
 import { element, field, icon, iconButton } from "../../shared/element.js";
 import { codePanel } from "./class-code.js";
-import { qrCode } from "./qr.js";
+import { qrCode } from "../../shared/qr.js";
 
 /**
  * A dialog that shows how to enter a room: by its class code, or for members by its address.

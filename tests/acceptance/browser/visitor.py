@@ -24,9 +24,9 @@ class Visitor:
         self.page.on("console", self._listen)
         self.page.on("dialog", lambda dialog: self.faults.append(f"dialog: {dialog.message}"))
 
-    def log_in(self, user: str) -> None:
+    def log_in(self, user: str, password: str = PASSWORD) -> None:
         self.page.get_by_label("Name").fill(user)
-        self.page.get_by_label("Password").fill(PASSWORD)
+        self.page.get_by_label("Password").fill(password)
         self.page.get_by_role("button", name="Log in").click()
         expect(self.page.get_by_role("button", name="Log in")).to_be_hidden()
 

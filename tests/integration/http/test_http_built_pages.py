@@ -209,7 +209,7 @@ def test_a_build_that_is_not_whole_is_none(built: Path, tmp_path: Path) -> None:
     folder = tmp_path / "built"
     shutil.copytree(built, folder)
     pages = built_pages.load(folder)
-    assert set(pages.pages) == {"room", "admin"}
+    assert set(pages.pages) == {"room", "admin", "accounts"}
     next(folder.glob("room-*.js.br")).unlink()
     with pytest.raises(NotBuilt, match=r"room-.*\.js\.br"):
         built_pages.load(folder)

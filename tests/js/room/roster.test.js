@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { addable, hasDoubtful, needsLook, textOf } from "../../../static/room/roster.js";
+import { addable, hasDoubtful, needsLook } from "../../../static/room/roster.js";
+import { textOf } from "../../../static/shared/file-text.js";
 
 const bytes = (...numbers) => new Uint8Array(numbers).buffer;
 

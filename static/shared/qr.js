@@ -1,5 +1,5 @@
-import encodeQR from "../../vendor/qr/index.js";
-import { element } from "../../shared/element.js";
+import encodeQR from "../vendor/qr/index.js";
+import { element } from "./element.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 /** Light modules around the code (ISO/IEC 18004 requires four; the frame has the others). */

@@ -60,11 +60,21 @@ export class Access {
 
   /** Ask the room; concurrent callers share one request. @returns {Promise<RoomInfo>} rejects if the room refuses */
   ask() {
-    this.#asking ??= this.#ask().finally(() => {
+    this.#asking ??= this.#learn(untilDone(this.info, this.patience)).finally(() => {
       this.#asking = null;
       this.watch();
     });
     return this.#asking;
+  }
+
+  /**
+   * Take what the room says of itself in answer to somebody who has asked it once.
+   *
+   * @param {Promise<RoomInfo>} answer
+   * @returns {Promise<RoomInfo>} rejects as the answer does
+   */
+  learn(answer) {
+    return this.#learn(answer).finally(() => this.watch());
   }
 
   /** After a refusal: find out whether the room refuses us. Resolves when that is known. */
@@ -97,9 +107,10 @@ export class Access {
     return !isOver && this.isMissed();
   }
 
-  async #ask() {
+  /** @param {Promise<RoomInfo>} answer */
+  async #learn(answer) {
     try {
-      const room = await untilDone(this.info, this.patience);
+      const room = await answer;
       const identity = room.identity ?? null;
       if (this.identity !== null && identity !== null && identity !== this.identity) {
         // Its messages have the numbers of those that are here, and its members see what is posted.

@@ -14,8 +14,6 @@ export class Channels {
   #channels = new Map();
   /** @type {Map<Audience | "queue", Place>} */
   #places = new Map();
-  /** Whether the room's description of itself may be outdated. */
-  #isDoubtful = true;
 
   /**
    * @param {object} parts
@@ -59,16 +57,15 @@ export class Channels {
    * @returns {Promise<string>} rejects with a {@link Problem}
    */
   async destination(what) {
-    // The user may have another role next time.
-    const isKnown = this.access.state.name === "in" && !this.#isDoubtful;
-    const room = (isKnown && this.access.room) || (await this.access.ask());
-    this.#isDoubtful = false;
+    const known = this.access.state.name === "in" ? this.access.room : null;
+    let room = known ?? (await this.access.ask());
+    // The user may have another role by now.
+    if (room === known && !room.destinations[what]) room = await this.access.ask();
     if ((room.closed_at ?? null) !== null) {
       throw new Problem(410, "room_closed", "the room is closed; its history can still be read");
     }
     const destination = room.destinations[what];
     if (destination) return destination;
-    this.#isDoubtful = true;
     throw new Problem(403, "access_refused", `${what}: this is for the room's hosts`);
   }
 

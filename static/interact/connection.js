@@ -142,7 +142,8 @@ export class Connection extends EventTarget {
 
   /** The user, and when the session ends. @returns {Promise<Session>} */
   async session() {
-    const session = await this.#http.call("GET", "/api/session");
+    await this.#http.ready();
+    const session = this.#credentials.news() ?? (await this.#http.call("GET", "/api/session"));
     expected(session, typeof session?.user === "string");
     try {
       this.#credentials.identify(session);

@@ -17,6 +17,7 @@ import { expected, request } from "./request.js";
  *   resolves with the new token, if there is one
  * @property {() => Promise<void>} check rejects with status 401 if they are known to have ended, or to belong to
  *   somebody else's
+ * @property {() => Session | null} news the session, if it has just been asked for; once
  * @property {(session: Session) => void} identify takes the gateway's answer; throws
  *   {@link UserChanged}
  * @property {string | null} user the page's user, from the gateway's first answer on
@@ -24,6 +25,9 @@ import { expected, request } from "./request.js";
  * @property {number} renewals how often they were renewed
  * @property {boolean} renewsItself whether {@link renew} works without the user
  */
+
+/** Milliseconds for which an answer is news. */
+const NEWS = 1_000;
 
 /** A JWT that goes with every call. @implements {Credentials} */
 export class TokenCredentials {
@@ -57,6 +61,10 @@ export class TokenCredentials {
   }
 
   async check() {}
+
+  news() {
+    return null;
+  }
 
   /** @param {Session} session */
   identify({ user }) {
@@ -96,6 +104,8 @@ export class CookieCredentials {
   #renewing = null;
   /** @type {Promise<void> | null} */
   #checking = null;
+  /** What the gateway has said last, and when. @type {{session: Session, at: number} | null} */
+  #news = null;
 
   /**
    * @param {Endpoint} endpoint
@@ -153,8 +163,16 @@ export class CookieCredentials {
     return token;
   }
 
+  news() {
+    const news = this.#news;
+    this.#news = null;
+    return news && this.endpoint.clock.elapsed() - news.at < NEWS ? news.session : null;
+  }
+
   async #ask() {
-    this.identify(await sessionOf(this.endpoint, "GET"));
+    const session = await sessionOf(this.endpoint, "GET");
+    this.identify(session);
+    this.#news = { session, at: this.endpoint.clock.elapsed() };
   }
 }
 

@@ -67,6 +67,11 @@ export class Http {
     }
   }
 
+  /** Resolves once calls have a user: with a cookie, somebody may have to log in first. */
+  ready() {
+    return this.#asUser(async () => {});
+  }
+
   /** The network was found dead: give up all calls under way, and do not wait for a dead connection. */
   revive() {
     this.#deadSince = this.endpoint.clock.elapsed();

@@ -11,6 +11,9 @@ import { Roster } from "./roster.js";
 /** Rough milliseconds between two reads of the list: changes are instant messages, and may be dropped. */
 const REFRESH = 40_000;
 
+/** Milliseconds that the list waits for the subscription, with which it would have to be read again. */
+const OPENING = 2_000;
+
 /** @param {Message} message */
 export function isPresence({ type, seq }) {
   return type === "presence" && seq === null;
@@ -25,6 +28,10 @@ export class Presence {
   #roster = new Roster();
   /** Changes that came while the list was read. @type {Message[]} */
   #meanwhile = [];
+  /** The read that is under way. @type {Promise<void> | null} */
+  #reading = null;
+  /** Tells that the subscription is there. @type {(value?: unknown) => void} */
+  #begun = () => {};
 
   /**
    * @param {object} parts
@@ -47,8 +54,11 @@ export class Presence {
     const { signal } = this.patience;
     signal.throwIfAborted();
     signal.addEventListener("abort", () => this.channel.leave(this));
+    const opened = new Promise((resolve) => (this.#begun = resolve));
     this.channel.join(this);
-    await this.catchUp();
+    // Where the line does not come, the list does, or why not.
+    if (!this.channel.isOpen) await Promise.race([opened, this.patience.wait(OPENING, signal)]);
+    await (this.#reading ?? this.catchUp());
     this.run(this.#refresh());
   }
 
@@ -61,9 +71,18 @@ export class Presence {
 
   opened() {
     this.run(this.catchUp());
+    this.#begun();
   }
 
   async catchUp() {
+    const reading = this.#read().finally(() => {
+      if (this.#reading === reading) this.#reading = null;
+    });
+    this.#reading = reading;
+    await reading;
+  }
+
+  async #read() {
     this.#meanwhile = [];
     const { present } = await untilDone(this.list, this.patience);
     this.patience.signal.throwIfAborted();

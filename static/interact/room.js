@@ -84,7 +84,7 @@ export class Room extends EventTarget {
     this.#patience = patience;
     const run = (/** @type {Promise<any>} */ task) => this.#run(task, patience.signal);
     this.#access = new Access({
-      info: () => this.info(),
+      info: () => this.#describe(),
       allow: (destinations) => this.#channels.allow(destinations),
       changed: (state) => this.#admitted(state),
       isMissed: () =>
@@ -132,7 +132,12 @@ export class Room extends EventTarget {
   }
 
   /** The room's title, the user's role, and more. @returns {Promise<RoomInfo>} */
-  async info() {
+  info() {
+    return this.#access.learn(this.#describe());
+  }
+
+  /** @returns {Promise<RoomInfo>} */
+  async #describe() {
     const room = await this.#http.call("GET", `/api/rooms/${this.number}`);
     return expected(room, typeof room?.destinations === "object" && room.destinations !== null);
   }

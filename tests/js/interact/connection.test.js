@@ -711,7 +711,8 @@ test("a kept post says its key, and what it depends on", async () => {
 test("being sent away from one room ends no other one", async () => {
   const { gateway, connection } = await page();
   const other = connection.room(421);
-  await other.presence(() => {}).ready;
+  other.presence(() => {});
+  await turn();
   gateway.refusal = removed;
   const only = gateway.refusal;
   gateway.refusal = (path) => (/rooms\/42(\/|$)/.test(path) ? only() : null);
@@ -881,8 +882,31 @@ test("a page's function that ends it for good is asked once", async () => {
 });
 
 test("a page that has a session enters with one question for it", async () => {
-  const { gateway } = await page(new Gateway(), {}, { cookie: true });
+  const { gateway, connection } = await page(new Gateway(), {}, { cookie: true });
+  assert.equal((await connection.session()).user, "paul");
   assert.equal(gateway.asks("GET /api/session").length, 1);
+  await connection.session();
+  assert.equal(gateway.asks("GET /api/session").length, 2);
+});
+
+test("a page that opens a room asks once what it is, and once who is there", async () => {
+  const gateway = new Gateway();
+  const room = gateway.connect({ cookie: true }).room(42);
+  await room.info();
+  room.subscribe(() => {});
+  const presence = room.presence(() => {});
+  await gateway.open();
+  await presence.ready;
+  const asked = (path) => gateway.asked.filter((each) => each === `GET ${path}`).length;
+  assert.deepEqual([asked("/api/rooms/42"), asked("/api/rooms/42/presence")], [1, 1]);
+});
+
+test("where the line does not come up, the list of who is there comes all the same", async () => {
+  const gateway = new Gateway();
+  const presence = gateway.connect().room(42).presence(() => {});
+  await gateway.patience.passOne("wait", (milliseconds) => milliseconds === 2_000);
+  await presence.ready;
+  assert.equal(gateway.asks("GET /api/rooms/42/presence").length, 1);
 });
 
 test("a refusal after some silence is told, and the next silence asks again", async () => {

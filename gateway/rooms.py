@@ -67,6 +67,8 @@ class RoomStore(Protocol):
 
     async def members(self, room: int) -> list[Member]: ...
 
+    async def hosts(self, room: int) -> list[str]: ...
+
     async def close_room(self, room: int, at: datetime) -> bool: ...
 
     async def reopen_room(
@@ -227,9 +229,7 @@ class Rooms:
         room = await self._store.room(number)
         if room is None:
             raise UnknownRoom(f"there is no room {number}")
-        members = await self._store.members(number)
-        hosts = [member.user for member in members if member.role is MemberRole.HOST]
-        return RoomView(room, role, hosts)
+        return RoomView(room, role, await self._store.hosts(number))
 
     async def recognise(self, who: Identity, number: int, identity: str | None) -> None:
         """See :meth:`gateway.auth.permissions.Permissions.recognise`."""
@@ -238,9 +238,7 @@ class Rooms:
     async def present(self, who: Identity, number: int) -> list[Attendee]:
         """The members who are in the room now."""
         await self._permissions.require(who, Action.SEE_ROOM, number)
-        present = await self._presence.of(number)
-        names = {member.user: member.name for member in await self._store.members(number)}
-        return [replace(each, name=names.get(each.user) or each.name) for each in present]
+        return await self._presence.of(number)
 
     async def close(self, who: Identity, number: int) -> bool:
         """Close the room: it takes no more messages, its subscriptions end, its queue is deleted;

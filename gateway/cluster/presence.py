@@ -109,9 +109,11 @@ class Presence:
     async def of(self, room: int) -> list[Attendee]:
         """The members who are in the room now, by name. Raises :class:`StoreUnavailable`."""
         roster = await self._rosters.roster(room)
-        roles = {} if roster is None else roster.roles
+        if roster is None:
+            return []
+        roles, names = roster.roles, roster.names
         return [
-            Attendee(user, roles[user], claim.since, claim.name)
+            Attendee(user, roles[user], claim.since, names.get(user) or claim.name)
             for user, claim in sorted(self._present.of(room).items())
             if user in roles
         ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -72,7 +72,8 @@ class Attendee:
 class Roster:
     """The memberships of all members of a room. ``revision`` grows with every change of them;
     ``identity``: the room's. ``muted``, ``chat``, ``slow`` and ``approve``: as in
-    :class:`Membership`."""
+    :class:`Membership`. ``names``: what is shown beside users' names, of those who have
+    something."""
 
     is_open: bool
     roles: Mapping[str, MemberRole]
@@ -82,6 +83,7 @@ class Roster:
     chat: bool = True
     slow: int = 0
     approve: bool = False
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, user: str) -> Membership:
         return Membership(

@@ -51,6 +51,7 @@ _ROSTER: Final = (
         members.c.user_id,
         members.c.role,
         members.c.muted,
+        members.c.name,
     )
     .outerjoin(members)
     .where(rooms.c.id == bindparam("room"))
@@ -232,17 +233,27 @@ def roster(connection: Connection, number: int) -> Roster | None:
     rows = connection.execute(_ROSTER, {"room": number}).all()
     if not rows:
         return None
-    roles = {user: _ROLES[role] for *_, user, role, _ in rows if role is not None}
-    muted = frozenset(user for *_, user, _, is_muted in rows if is_muted)
+    roles = {user: _ROLES[role] for *_, user, role, _, _ in rows if role is not None}
+    muted = frozenset(user for *_, user, _, is_muted, _ in rows if is_muted)
+    names = {user: name for *_, user, _, _, name in rows if name}
     is_open, revision, identity, chat_off, slow, approve, *_ = rows[0]
     order = (muted, not chat_off, slow, approve)
-    return Roster(is_open, roles, revision, identity, *order)
+    return Roster(is_open, roles, revision, identity, *order, names)
 
 
 def revisions(connection: Connection, numbers: Sequence[int]) -> dict[int, int]:
     """The revision of each of the rooms; rooms that do not exist are left out."""
     rows = connection.execute(_REVISIONS, {"rooms": padded(list(numbers))})
     return {row.id: row.revision for row in rows}
+
+
+def hosts(connection: Connection, number: int) -> list[str]:
+    """The users who are hosts of the room, by name."""
+    if not is_room(number):
+        return []
+    are = and_(members.c.room == number, members.c.role == MemberRole.HOST)
+    query = select(members.c.user_id).where(are).order_by(members.c.user_id)
+    return list(connection.execute(query).scalars())
 
 
 def list_members(connection: Connection, number: int) -> list[Member]:

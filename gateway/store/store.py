@@ -235,6 +235,10 @@ class Store:
         closing."""
         return await self._database.read(partial(rooms.revisions, numbers=numbers))
 
+    async def hosts(self, room: int) -> list[str]:
+        """The users who are hosts of the room, by name."""
+        return await self._database.read(partial(rooms.hosts, number=room))
+
     async def members(self, room: int) -> list[Member]:
         """The roles by user; empty for a room that does not exist."""
         return await self._database.read(partial(rooms.list_members, number=room))

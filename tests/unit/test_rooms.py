@@ -110,6 +110,10 @@ class FakeBackends:
         self.done.append("room")
         return Room(room, "Maths", NOW) if room == ROOM else None
 
+    async def hosts(self, room: int) -> list[str]:
+        self.done.append("hosts")
+        return ["anna"]
+
     async def members(self, room: int) -> list[Member]:
         self.done.append("members")
         return [Member("anna", MemberRole.HOST), Member("bob", MemberRole.PARTICIPANT)]

@@ -625,6 +625,8 @@ class Limits(_Table):
     http_connections_per_address: PositiveInt = 4_000
     http_connects_per_second: PositiveFloat = 300.0
     http_connects_burst: PositiveInt = 6_000
+    user_http_connects_per_second: PositiveFloat = 5.0
+    user_http_connects_burst: PositiveInt = 200
     unknown_connections: PositiveInt = 2_000
     unknown_connections_per_address: PositiveInt = 1_000
     login_connections_per_address: PositiveInt = 2_000

@@ -18,10 +18,10 @@ from gateway.budget.budgets import Budgets
 from gateway.budget.table import MEMBER_CHANGES, OPEN_ROOMS, ROOM_MEMBERS, ROOMS
 from gateway.domain.guest import is_guest
 from gateway.domain.identity import Identity
-from gateway.domain.room import Attendee, Member, MemberRole, Membership, Room
+from gateway.domain.room import Attendee, Member, MemberRole, Room
 from gateway.domain.session import Proof
 from gateway.domain.user_name import spellings
-from gateway.errors import GatewayError, NoCapacity, RoomClosed, UnknownMember, UnknownRoom
+from gateway.errors import GatewayError, NoCapacity, UnknownMember, UnknownRoom
 from gateway.fair_turns import FairTurns
 from gateway.private_queues import PrivateQueues
 
@@ -63,8 +63,6 @@ class RoomStore(Protocol):
 
     async def room(self, room: int) -> Room | None: ...
 
-    async def membership(self, room: int, user: str) -> Membership | None: ...
-
     async def members(self, room: int) -> list[Member]: ...
 
     async def hosts(self, room: int) -> list[str]: ...
@@ -78,8 +76,14 @@ class RoomStore(Protocol):
     async def rename_room(self, room: int, title: str) -> None: ...
 
     async def set_member(
-        self, room: int, user: str, role: MemberRole, name: str | None
-    ) -> None: ...
+        self,
+        room: int,
+        user: str,
+        role: MemberRole,
+        name: str | None,
+        *,
+        one_more: Callable[[int], GatewayError | None],
+    ) -> MemberRole | None: ...
 
     async def has_account(self, user: str) -> bool: ...
 
@@ -291,11 +295,14 @@ class Rooms:
         """
         await self._permissions.require(who, Action.MANAGE_ROOM, number)
         self._changes_of_members.take(who.user)
-        before = await self._membership(number, member.user)
-        if before.role is None:
-            self._members.check_counted(len(await self._store.members(number)))
-        await self._store.set_member(number, member.user, member.role, member.name)
-        demoted = before.role is MemberRole.HOST and member.role is not MemberRole.HOST
+        try:
+            before = await self._store.set_member(
+                number, member.user, member.role, member.name, one_more=self._members.against
+            )
+        except GatewayError as error:
+            self._members.count(error)
+            raise
+        demoted = before is MemberRole.HOST and member.role is not MemberRole.HOST
         await self._changes.changed(number, member.user, ended=demoted)
         return replace(member, has_account=await self._store.has_account(member.user))
 
@@ -331,11 +338,3 @@ class Rooms:
             raise
         finally:
             self._creations.end(creator)
-
-    async def _membership(self, number: int, user: str) -> Membership:
-        membership = await self._store.membership(number, user)
-        if membership is None:
-            raise UnknownRoom(f"there is no room {number}")
-        if not membership.is_open:
-            raise RoomClosed(f"room {number} is closed")
-        return membership

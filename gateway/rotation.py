@@ -46,6 +46,14 @@ _NEGLIGIBLE: Final = 0.000_1
 REQUEST: Final = 0.000_25
 #: A request counts for what the share's last ones have taken, each with this weight.
 _WEIGHT: Final = 0.25
+#: Seconds for which a refusal is kept from a client that asks for much: it asks again as soon as it
+#: is answered, whatever Retry-After says, and each question costs the loop as much as a cheap
+#: request. Others hear at once.
+HELD: Final = 0.5
+#: Refusals that such a client hears a second: however many connections it asks on, each waits for
+#: those before it, but no longer than so many seconds.
+REFUSALS: Final = 50.0
+LONGEST_HELD: Final = 10.0
 #: Shares that are remembered, beyond those that are in use.
 _CAPACITY: Final = 10_000
 
@@ -78,13 +86,13 @@ class Share:
     which is the order in which they came, decides. The tag stays as it is while the share waits;
     what it has meanwhile is ``owed``. ``request`` is the time that its next request will probably
     take, in seconds. ``lately`` is the time that it has had up to the moment ``at``, of which less
-    and less counts.
+    and less counts. ``refused_at`` is the moment at which it hears the last of its refusals.
     """
 
-    __slots__ = ("at", "lately", "owed", "rank", "request", "tag", "waiting")
+    __slots__ = ("at", "lately", "owed", "rank", "refused_at", "request", "tag", "waiting")
 
     def __init__(self) -> None:
-        self.tag = self.owed = self.lately = self.at = 0.0
+        self.tag = self.owed = self.lately = self.at = self.refused_at = 0.0
         self.request = REQUEST
         self.rank = 0
         self.waiting: deque[Waiting] = deque()
@@ -175,6 +183,11 @@ class Rotation:
 
     def charge(self, seconds: float, share: Share) -> None:
         """Count work for the share that was not done in one of its turns."""
+        self.charge_too(seconds, share)
+        self.spend(seconds)
+
+    def charge_too(self, seconds: float, share: Share) -> None:
+        """Count work for one more share, that was counted in this turn of the loop already."""
         if share.waiting:
             # Its place among the others may change only when it is not among them.
             share.owed += seconds
@@ -182,7 +195,6 @@ class Rotation:
             share.tag = max(share.tag, self._virtual - CREDIT) + seconds
             self._highest = max(self._highest, share.tag)
         self._note(seconds, share)
-        self.spend(seconds)
 
     def wait(self, turn: Turn, share: Share) -> Waiting:
         """Call ``turn`` in a later turn of the loop. It may :meth:`spend`."""
@@ -263,6 +275,15 @@ class Rotation:
         now = self.clock()
         share.lately = share.lately * exp((share.at - now) / _LATELY) + seconds
         share.at = now
+
+    def holds_refusal(self, share: Share) -> float:
+        """Seconds for which one more refusal is kept from the client; 0: it asks for little."""
+        if not self.asks_for_much(share):
+            return 0.0
+        now = self.clock()
+        next_one = max(now + HELD, share.refused_at + 1 / REFUSALS)
+        share.refused_at = min(next_one, now + LONGEST_HELD)
+        return share.refused_at - now
 
     def asks_for_much(self, share: Share) -> bool:
         """Whether the share has had more than :data:`MUCH` of the loop's time lately."""

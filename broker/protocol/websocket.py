@@ -284,19 +284,25 @@ class MessageReader:
             self._buffer += data
         return self._events()
 
-    def skip(self, data: bytes) -> bool:
+    def skip(self, data: bytes, *, most: int) -> bool:
         """Drop what comes, unread and unkept, up to the peer's Close. Whether that has come.
 
         For an endpoint that has sent its own Close (RFC 6455 §1.4, §7.1.7); from then on
-        :meth:`feed` must not be called. Raises WebSocketProtocolError where no frame can begin.
+        :meth:`feed` must not be called. Raises WebSocketProtocolError where no frame can begin, or
+        if ``most`` frames do not reach the end of what has come.
         """
         buffer, at = self._buffer, self._to_skip
         buffer += data
+        left = most
         while (frame := _frame_at(buffer, at, self._masked, self.frame_bytes)) is not None:
             first, _, end = frame
             if first & 0x0F == Opcode.CLOSE:
                 self._closed = end <= len(buffer)
                 break
+            if not left:
+                buffer.clear()
+                raise _protocol_error("too many frames after Close")
+            left -= 1
             at = end
         self._to_skip = max(0, at - len(buffer))
         del buffer[:at]

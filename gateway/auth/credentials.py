@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Final, Protocol
 from urllib.parse import unquote
 
-from tornado.httputil import HTTPServerRequest, parse_cookie
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, parse_cookie
 
 from broker.timing.readings import UnixTime
 from gateway.auth.hook import Hook
@@ -116,17 +116,17 @@ class Credentials:
         """Whether the request has credentials, valid or not."""
         return (
             "Authorization" in request.headers
-            or _cookie(request) is not None
+            or _cookie(request.headers) is not None
             or (self._hook is not None and self._hook.proof(request.headers) is not None)
         )
 
-    def verified_lately(self, request: HTTPServerRequest) -> str | None:
-        """The user of a token or cookie that was valid a moment ago. It is cheap to ask, and no
-        answer: use :meth:`identify` as well."""
-        authorization = request.headers.get("Authorization")
+    def verified_lately(self, headers: HTTPHeaders) -> str | None:
+        """The user of a token or cookie that was valid a moment ago, by a request's headers. It is
+        cheap to ask, and no answer: use :meth:`identify` as well."""
+        authorization = headers.get("Authorization")
         if authorization is not None:
             identity = self._known_tokens.get(authorization.partition(" ")[2].strip())
-        elif (cookie := _cookie(request)) is not None:
+        elif (cookie := _cookie(headers)) is not None:
             identity = self._known_sessions.get(_proof(*cookie))
         else:
             return None
@@ -156,7 +156,7 @@ class Credentials:
                 raise NotAuthenticated("the Authorization header must be: Bearer <token>")
             return await self.verify(token.strip())
         proof = None if hook is None else hook.proof(request.headers)
-        if (cookie := _cookie(request)) is not None:
+        if (cookie := _cookie(request.headers)) is not None:
             try:
                 return await self._session(*cookie)
             except NotAuthenticated:
@@ -174,7 +174,7 @@ class Credentials:
     async def session(self, request: HTTPServerRequest) -> Identity | None:
         """The user of the cookie's session, if that goes on. Raises :class:`UserChanged`,
         :class:`StoreUnavailable`."""
-        cookie = _cookie(request)
+        cookie = _cookie(request.headers)
         if cookie is None:
             return None
         try:
@@ -221,12 +221,12 @@ def has_plain_cookie(request: HTTPServerRequest) -> bool:
     return SESSION_COOKIE in parse_cookie(request.headers.get("Cookie", ""))
 
 
-def _cookie(request: HTTPServerRequest) -> tuple[str, str] | None:
+def _cookie(headers: HTTPHeaders) -> tuple[str, str] | None:
     """The session cookie's name and value: the one of TLS, otherwise the plain one.
 
     ``request.cookies`` makes an object of each of the thousands of cookies that a head may have.
     """
-    given = request.headers.get("Cookie", "")
+    given = headers.get("Cookie", "")
     if SESSION_COOKIE not in given:
         return None
     cookies = parse_cookie(given)

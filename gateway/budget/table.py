@@ -176,6 +176,12 @@ HTTP_CONNECTS: Final = Budget(
             TooManyConnects,
             "too many new HTTP connections from your address; keep them open",
         ),
+        Limit(
+            Scope.USER,
+            ("user_http_connects_per_second", "user_http_connects_burst"),
+            TooManyConnects,
+            "too many new HTTP connections of this user; keep them open",
+        ),
     ),
     reason=(
         "Five hundred people who come back at once open six each. With TLS, a new one costs a"

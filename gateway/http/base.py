@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-from asyncio import sleep
+from asyncio import wait
 from collections.abc import Awaitable, Collection
 from contextlib import suppress
 from types import TracebackType
@@ -52,11 +52,6 @@ _JSON: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 #: Statuses that are noted as refusals. Others (400, 404, 422 …) are caused by scanners all day.
 _TURNED_AWAY: Final = frozenset({401, 403, 429, 503})
 
-#: Seconds for which a refusal by a rate is kept from a client that asks for much: it asks again as
-#: soon as it is answered, whatever Retry-After says, and each question costs the loop as much as a
-#: cheap request. Others hear at once.
-HELD: Final = 0.5
-
 #: Bytes of a body that are read and dropped by a handler that takes none: closing while the client
 #: still sends would destroy the answer on its way.
 _DROPPED: Final = 65_536
@@ -85,8 +80,11 @@ class BaseHandler(RequestHandler):
     user: str | None = None
 
     _id: str | None = None
-    #: The refusal that is answered a little later.
-    _held: RateLimited | None = None
+    #: The refusal that is answered a little later, and the seconds until then.
+    _held: GatewayError | None = None
+    _held_for = 0.0
+    #: Done when the client has gone while it waits for its refusal.
+    _gone: asyncio.Future[None] | None = None
 
     def set_default_headers(self) -> None:
         # Called again before an error is written, which also drops the headers that a handler has
@@ -120,17 +118,24 @@ class BaseHandler(RequestHandler):
         try:
             await Metered(work, stream.has_taken)
             if self._held is not None:
-                await sleep(HELD)
+                if not stream.closed():
+                    self._gone = asyncio.get_running_loop().create_future()
+                    await wait((self._gone,), timeout=self._held_for)
                 await Metered(self._refuse(self._held), stream.has_taken)
         finally:
             stream.has_ended()
             _untie(getattr(self.request, "_body_future", None))
 
-    async def _refuse(self, held: RateLimited) -> None:
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        if self._gone is not None and not self._gone.done():
+            self._gone.set_result(None)
+
+    async def _refuse(self, held: GatewayError) -> None:
         try:
             # Tornado wants to find it in sys.exc_info().
             raise held
-        except RateLimited as error:
+        except GatewayError as error:
             super()._handle_request_exception(error)
         finally:
             # Its traceback holds this handler, which holds it.
@@ -139,12 +144,13 @@ class BaseHandler(RequestHandler):
     def _handle_request_exception(self, e: BaseException) -> None:
         stream = getattr(self.request.connection, "stream", None)
         if (
-            isinstance(e, RateLimited)
-            and self._held is None
+            self._held is None
+            and isinstance(e, GatewayError)
+            and (isinstance(e, RateLimited) or e.budget is not None)
             and isinstance(stream, Guarded)
-            and stream.asks_for_much
+            and (seconds := stream.holds_refusal())
         ):
-            self._held = e
+            self._held, self._held_for = e, seconds
             return
         super()._handle_request_exception(e)
 

@@ -8,7 +8,7 @@ import logging
 import math
 import socket
 import time
-from collections.abc import Awaitable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -36,7 +36,7 @@ from gateway.http.serving import Serving
 from gateway.http.streams import NOT_SENT, PROBES, Guarded, GuardedStream, GuardedTlsStream, answer
 from gateway.http.tls_turns import TlsTurns
 from gateway.observe.events import Events, Kind
-from gateway.rotation import Rotation, Share, share_key
+from gateway.rotation import Rotation, Share, Turn, Waiting, share_key
 
 logger = logging.getLogger(__name__)
 
@@ -48,11 +48,11 @@ _QUESTIONS: Final = (b"GET /broker/auth/", b"POST /broker/auth/")
 #: Connections without a free place whose requests are read all the same, because one may be a
 #: probe.
 SPARE: Final = 16
-#: Connections that are accepted in one turn of the loop, and the seconds that it may take, but for
-#: one connection in any case, which is all while others wait for their turns. The rest stays in the
-#: kernel: what follows for each costs twice as much again.
+#: Connections that are accepted in one turn, and the seconds that it may take, but for one
+#: connection in any case. The rest stays in the kernel: what follows for each costs twice as much
+#: again.
 _AT_ONCE: Final = 64
-ACCEPTING: Final = 0.000_5
+ACCEPTING: Final = 0.000_25
 #: Seconds until a paused listener tries to accept again.
 _PAUSE: Final = 0.25
 #: Seconds between two log lines about a shortage.
@@ -70,7 +70,8 @@ class Capacity:
     The ``trusted_proxies`` carry many clients, so the limits per address do not count for them.
     Descriptors from the number ``descriptors`` on are not for this listener, but for ``spare``
     connections without a place; None: all are. Requests take their turns in the ``rotation``; None:
-    they are handled at once.
+    they are handled at once. ``known``: the user of a request's headers, if that is known without
+    asking anybody.
     """
 
     def __init__(
@@ -81,13 +82,16 @@ class Capacity:
         descriptors: int | None = None,
         spare: int = SPARE,
         rotation: Rotation | None = None,
+        known: Callable[[HTTPHeaders], str | None] = lambda _: None,
     ) -> None:
         self.descriptors = descriptors
         self.spare = spare
+        self._known = known
         self._connections = budgets.cap(HTTP_CONNECTIONS)
         self._connects = budgets.rate(HTTP_CONNECTS)
         self._trusted_proxies = trusted_proxies
         self._rotation = rotation
+        self._accepting = Share()
 
     def share(self, stream: Guarded) -> None:
         """Give a new connection its share of the rotation."""
@@ -100,19 +104,28 @@ class Capacity:
             known = share_key(None, stream.address)
             stream.take_turns(self._rotation, self._rotation.share(known))
 
-    @property
-    def has_room(self) -> bool:
-        """Whether this turn of the loop has time left for new connections."""
-        return self._rotation is None or self._rotation.has_room
-
-    def spend(self, seconds: float) -> None:
-        """Count the time of accepting as a part of this turn of the loop."""
-        if self._rotation is not None:
-            self._rotation.spend(seconds)
+    def accept(self, some: Turn) -> Waiting | None:
+        """Accept some connections now, or when it is their turn: they are taken as one client,
+        because nobody knows yet who they are."""
+        if self._rotation is None:
+            some()
+        elif self._rotation.may_work(self._accepting):
+            self._rotation.work(some, self._accepting)
+        else:
+            return self._rotation.wait(some, self._accepting)
+        return None
 
     def comes(self, address: str) -> None:
         """Count a new connection. Raises :class:`TooManyConnects`."""
-        self._connects.take(self._key(address))
+        self._connects.take(self._key(address), None)
+
+    def introduced(self, headers: HTTPHeaders, too_fast: TooManyConnects) -> None:
+        """Count a new connection that came too fast for its address as one of its user, if that is
+        known. Raises :class:`TooManyConnects`."""
+        user = self._known(headers)
+        if user is None:
+            raise too_fast
+        self._connects.take(None, user)
 
     def refusal(self, address: str) -> GatewayError | None:
         """The reason against one more connection from there."""
@@ -156,14 +169,15 @@ class FixedCapacity:
             share = self._rotation.share(("internal", stream.address))
             stream.take_turns(self._rotation, share, at_once=_QUESTIONS)
 
-    #: Accepting never waits for what clients do.
-    has_room = True
-
-    def spend(self, _: float) -> None:
-        """Count nothing: operators come rarely."""
+    def accept(self, some: Turn) -> None:
+        """Accept some connections now: operators come rarely, and wait for no client."""
+        some()
 
     def comes(self, _: str) -> None:
         """Let new connections come as often as they will."""
+
+    def introduced(self, _: HTTPHeaders, too_fast: TooManyConnects) -> None:
+        raise too_fast
 
     def refusal(self, _: str) -> GatewayError | None:
         if self._places.taken(IN_ALL) < self._most:
@@ -241,6 +255,8 @@ class Server(HTTPServer):
         self._logged_at = -math.inf
         self._closed_since = 0
         self._retries: dict[int, asyncio.TimerHandle] = {}
+        #: Listeners whose turn to accept has to come.
+        self._turns: dict[int, Waiting] = {}
 
     @property
     def head_bytes(self) -> int:
@@ -267,19 +283,30 @@ class Server(HTTPServer):
         self._loop.remove_reader(number)
         if retry := self._retries.pop(number, None):
             retry.cancel()
+        if turn := self._turns.pop(number, None):
+            turn.cancel()
 
     def _accept(self, listening: socket.socket) -> None:
-        capacity, began = self._capacity, _now()
-        if capacity is None:
-            self._accept_some(listening, _AT_ONCE, began + ACCEPTING)
+        if self._capacity is None:
+            self._accept_some(listening)
             return
-        self._accept_some(listening, _AT_ONCE if capacity.has_room else 1, began + ACCEPTING)
-        capacity.spend(_now() - began)
+        waiting = self._capacity.accept(partial(self._take_turn, listening))
+        if waiting is not None:
+            number = listening.fileno()
+            self._loop.remove_reader(number)
+            self._turns[number] = waiting
 
-    def _accept_some(self, listening: socket.socket, most: int, end: float) -> None:
-        """Accept connections until ``end``, but ``most`` at most, and one in any case."""
-        spare = 0
-        for number in range(most):
+    def _take_turn(self, listening: socket.socket) -> None:
+        """Accept some connections; one that had to wait listens again."""
+        self._accept_some(listening)
+        number = listening.fileno()
+        if self._turns.pop(number, None) is not None and number not in self._retries:
+            self._loop.add_reader(number, self._accept, listening)
+
+    def _accept_some(self, listening: socket.socket) -> None:
+        """Accept connections for a moment, but :data:`_AT_ONCE` at most, and one in any case."""
+        spare, end = 0, _now() + ACCEPTING
+        for number in range(_AT_ONCE):
             if (number and _now() >= end) or spare > self._most_spare // 2:
                 # Spare ones must be read before others displace them.
                 return
@@ -475,14 +502,19 @@ class Server(HTTPServer):
             return delegate
         return _WithoutPlace(delegate, stream, self)
 
-    def promote(self, stream: Guarded) -> GatewayError | None:
-        """Give the spare connection a place. Returns what is against it; None: it has one now."""
-        if stream in self._too_fast:
-            return self._too_fast[stream]
+    def promote(self, stream: Guarded, headers: HTTPHeaders) -> GatewayError | None:
+        """Give the spare connection a place. ``headers``: of its request. Returns what is against
+        it; None: it has one now."""
+        if (too_fast := self._too_fast.get(stream)) is not None and self._capacity is not None:
+            try:
+                self._capacity.introduced(headers, too_fast)
+            except TooManyConnects as refused:
+                return refused
         if not self._has_descriptors:
             return _no_descriptor()
         if (error := self._no_room(stream.address)) is None:
             self._spare.remove(stream)
+            self._too_fast.pop(stream, None)
             self._give_place(stream, stream.address)
             if self._capacity is not None:
                 self._capacity.share(stream)
@@ -573,7 +605,7 @@ class _WithoutPlace(HTTPMessageDelegate):
             self._delegate = None
             return None
         path = start_line.path if isinstance(start_line, RequestStartLine) else ""
-        error = self._server.promote(self._stream)
+        error = self._server.promote(self._stream, headers)
         if delegate is not None and (error is None or path in PROBES):
             return delegate.headers_received(start_line, headers)
         self._delegate = None

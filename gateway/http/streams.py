@@ -144,14 +144,18 @@ class Guarded(IOStream):
     def belongs_to(self, user: str) -> None:
         """Let the next requests take the user's turns: nobody waits behind the requests of unknown
         clients at the same address."""
-        if self._rotation is not None and not self._is_of_many:
-            self._share = self._rotation.share(share_key(user, self.address))
+        if self._rotation is None or self._is_of_many:
+            return
+        share = self._rotation.share(share_key(user, self.address))
+        if share is not self._share:
+            # Whoever opens a connection for each request has it all as somebody unknown.
+            self._rotation.charge_too(max(self._counted, self._has_had), share)
+            self._share = share
 
-    @property
-    def asks_for_much(self) -> bool:
-        """Whether the client has had much of the loop's time lately."""
+    def holds_refusal(self) -> float:
+        """Seconds for which a refusal is kept from the client, if it asks for much; else 0."""
         rotation, share = self._rotation, self._share
-        return rotation is not None and share is not None and rotation.asks_for_much(share)
+        return 0.0 if rotation is None or share is None else rotation.holds_refusal(share)
 
     def has_taken(self, seconds: float) -> None:
         """Count so much more time that the connection has taken of the loop: for its request, or
@@ -223,7 +227,7 @@ class Guarded(IOStream):
             # Not behind other requests from there.
             share = rotation.share(("probes", network_of(self.address)))
         elif rotation.may_work(share) or (self._at_once and found.startswith(self._at_once)):
-            rotation.spend(share.request)
+            rotation.charge(share.request, share)
             return found
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         rotation.wait(partial(_begin, turn, rotation, share), share)

@@ -272,27 +272,56 @@ def list_members(connection: Connection, number: int) -> list[Member]:
     ]
 
 
-def set_member(
-    connection: Connection, number: int, user: str, role: MemberRole, name: str | None = None
-) -> None:
-    """Add a member, or change the member's role. ``name``: what is shown beside the user's name,
-    unless something is known already.
+def list_hosts(connection: Connection, number: int) -> list[str]:
+    """The names of the room's hosts, in order."""
+    if not is_room(number):
+        return []
+    query = (
+        select(members.c.user_id)
+        .where(members.c.room == number, members.c.role == MemberRole.HOST)
+        .order_by(members.c.user_id)
+    )
+    return list(connection.execute(query).scalars())
 
-    Raises UnknownRoom, or LastHost if no host would be left.
+
+def set_member(
+    connection: Connection,
+    number: int,
+    user: str,
+    role: MemberRole,
+    name: str | None = None,
+    *,
+    one_more: MemberRefusal | None = None,
+) -> MemberRole | None:
+    """Add a member, or change the member's role. Returns the role before. ``name``: what is shown
+    beside the user's name, unless something is known already.
+
+    Raises UnknownRoom, RoomClosed, LastHost if no host would be left, and the error of
+    ``one_more``.
     """
     text(user, "user", USER_LENGTH)
     if not lock(connection, number):
         raise UnknownRoom(f"there is no room {number}")
+    before = membership(connection, number, user)
+    if before is None or not before.is_open:
+        raise RoomClosed(f"room {number} is closed")
     if role is not MemberRole.HOST:
         _keep_a_host(connection, number, without=user)
-    this = and_(members.c.room == number, members.c.user_id == user)
-    if connection.execute(update(members).where(this).values(role=role)).rowcount == 0:
+    if before.role is not None:
+        this = and_(members.c.room == number, members.c.user_id == user)
+        connection.execute(update(members).where(this).values(role=role))
+    else:
+        if one_more is not None:
+            count = select(func.count()).select_from(members).where(members.c.room == number)
+            if (error := one_more(connection.execute(count).scalar_one())) is not None:
+                raise error
         shown = _known_names(connection, [user]).get(user, name)
         # Whoever was muted, and comes back, still is.
         muted = user in order.muted_in(connection, number)
         values = {"room": number, "user_id": user, "role": role, "name": shown, "muted": muted}
         connection.execute(insert(members).values(values))
     revise(connection, number)
+    return before.role
 
 
 def add_members(

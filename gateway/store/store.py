@@ -243,17 +243,30 @@ class Store:
         """The roles by user; empty for a room that does not exist."""
         return await self._database.read(partial(rooms.list_members, number=room))
 
+    async def hosts(self, room: int) -> list[str]:
+        """The names of the room's hosts; empty for a room that does not exist."""
+        return await self._database.read(partial(rooms.list_hosts, number=room))
+
     async def set_member(
-        self, room: int, user: str, role: MemberRole, name: str | None = None
-    ) -> None:
-        """Add a member or change the role. ``name``: what is shown beside the user's name, if
-        nothing is known yet. Raises UnknownRoom, LastHost, Invalid."""
+        self,
+        room: int,
+        user: str,
+        role: MemberRole,
+        name: str | None = None,
+        *,
+        one_more: rooms.MemberRefusal | None = None,
+    ) -> MemberRole | None:
+        """Add a member or change the role. Returns the role before. ``name``: what is shown beside
+        the user's name, if nothing is known yet. ``one_more`` gives the error for one more member,
+        by their number, within the transaction. Raises UnknownRoom, RoomClosed, LastHost, Invalid,
+        and that error."""
 
-        def set_member(connection: Connection) -> None:
-            rooms.set_member(connection, room, user, role, name)
+        def set_member(connection: Connection) -> MemberRole | None:
+            before = rooms.set_member(connection, room, user, role, name, one_more=one_more)
             class_codes.let_back(connection, room, user)
+            return before
 
-        await self._database.write(set_member)
+        return await self._database.write(set_member)
 
     async def add_members(
         self, room: int, new: Sequence[Member], *, one_more: rooms.MemberRefusal

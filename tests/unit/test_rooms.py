@@ -68,6 +68,7 @@ class FakeBackends:
     open_rooms: int = 0
     queue_fails: bool = False
     queue_hangs: bool = False
+    members_of_room: int = 2
     #: For a creation; and how many are under way, now and at most.
     seconds: float = 0.0
     creating: int = 0
@@ -136,8 +137,23 @@ class FakeBackends:
     async def has_account(self, user: str) -> bool:
         return False
 
-    async def set_member(self, room: int, user: str, role: MemberRole, name: str | None) -> None:
+    async def hosts(self, room: int) -> list[str]:
+        self.done.append("hosts")
+        return ["anna"]
+
+    async def set_member(
+        self,
+        room: int,
+        user: str,
+        role: MemberRole,
+        name: str | None,
+        *,
+        one_more: Callable[[int], GatewayError | None],
+    ) -> MemberRole | None:
+        if (error := one_more(self.members_of_room)) is not None:
+            raise error
         self.done.append(f"set {user}")
+        return None
 
     async def remove_member(self, room: int, user: str) -> bool:
         self.done.append(f"remove {user}")

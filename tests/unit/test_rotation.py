@@ -5,7 +5,20 @@ from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
 
-from gateway.rotation import BETWEEN, PROBING, REQUEST, TURN, Rotation, Share, share_key
+import pytest
+
+from gateway.rotation import (
+    BETWEEN,
+    HELD,
+    LONGEST_HELD,
+    PROBING,
+    REFUSALS,
+    REQUEST,
+    TURN,
+    Rotation,
+    Share,
+    share_key,
+)
 from tests import virtual_time
 from tests.virtual_time import settle
 
@@ -368,5 +381,19 @@ def test_requests_count_for_what_they_take_and_soon_from_their_beginning() -> No
         assert waits <= 11
         # However many of them wait, the other one's next request waits for one of them at most.
         assert ("dear", "dear") not in pairwise(stage.served[100:])
+
+    virtual_time.run(main())
+
+
+def test_who_asks_for_much_on_many_connections_hears_its_refusals_one_after_the_other() -> None:
+    async def main() -> None:
+        rotation, share, modest = Stage().rotation, Share(), Share()
+        assert rotation.holds_refusal(share) == 0
+        rotation.charge(100 * TURN, share)
+        waits = [rotation.holds_refusal(share) for _ in range(1000)]
+        assert waits[:2] == pytest.approx([HELD, HELD + 1 / REFUSALS])
+        assert waits[100] == pytest.approx(HELD + 100 / REFUSALS)
+        assert max(waits) == pytest.approx(LONGEST_HELD)
+        assert rotation.holds_refusal(modest) == 0
 
     virtual_time.run(main())

@@ -55,7 +55,7 @@ class EventsHandler(ApiHandler):
         self._check_page()
         admission, routes = self._live.admission, self._live.routes
         address = self.caller.address
-        known = self.services.credentials.verified_lately(self.request)
+        known = self.services.credentials.verified_lately(self.request.headers)
         # Others at the address must not use up what somebody needs who is known.
         admission.upgrades.take(None if known else address, known)
         identity = await self.identity()

@@ -62,7 +62,7 @@ class StompHandler(BodilessHandler):
         self._origins.check(self.request.headers.get("Origin"))
         head = handshake.accept(self.request)
         address = caller(self.request, trusted_proxies=self._trusted_proxies).address
-        known = self._credentials.verified_lately(self.request)
+        known = self._credentials.verified_lately(self.request.headers)
         # Others at the address must not use up what somebody needs who is known.
         self._upgrades.take(None if known else address, known)
         identity = await self._identity(address)

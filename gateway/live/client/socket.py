@@ -57,6 +57,9 @@ _LINGER_REVOKED: Final = 1.0
 #: one, or a few for a long token.
 FRAMES_BEFORE_CONNECT: Final = 100
 BYTES_BEFORE_CONNECT: Final = 65_536
+#: WebSocket frames that are skipped at a time while our Close waits for an answer. What comes from
+#: whoever sends more is only asked whether it ends with a Close.
+FRAMES_SKIPPED: Final = 128
 #: Bytes of CONNECT's headers: the longest token, and what may be beside it in any frame.
 HEADERS_BEFORE_CONNECT: Final = LARGEST_TOKEN + Limits().header_bytes
 #: Units (:mod:`gateway.live.client.allowance`) at once, and a second, until then.
@@ -207,7 +210,7 @@ class ClientSocket:
             closes = ends_with_close(data)
         else:
             try:
-                closes = self._messages.skip(data)
+                closes = self._messages.skip(data, most=FRAMES_SKIPPED)
             except WebSocketProtocolError:
                 self._broken, closes = True, ends_with_close(data)
         if closes:

@@ -285,7 +285,12 @@ def public(
         gateway.public,
         what="server.port",
         events=gateway.services.events,
-        capacity=Capacity(budgets, frozenset(settings.server.trusted_proxies), rotation=rotation()),
+        capacity=Capacity(
+            budgets,
+            frozenset(settings.server.trusted_proxies),
+            rotation=rotation(),
+            known=gateway.services.credentials.verified_lately,
+        ),
     )
     io_loop.run_sync(partial(_open, listener))
     yield listener

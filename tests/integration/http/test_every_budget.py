@@ -42,7 +42,7 @@ class Stage:
     _tokens: dict[str, str] = field(default_factory=dict)
 
     async def dial(self, user: str | None = None) -> WebSocketClientConnection:
-        headers = {} if user is None else {"Authorization": self._bearer(user)}
+        headers = {} if user is None else {"Authorization": self.bearer(user)}
         url = f"{self.public.url.replace('http', 'ws')}/ws"
         request = HTTPRequest(url, headers=headers)
         return await websocket_connect(request, subprotocols=["v12.stomp"])
@@ -63,7 +63,7 @@ class Stage:
     async def handshake(self, user: str | None = None) -> Answer:
         headers = dict(UPGRADE)
         if user is not None:
-            headers["Authorization"] = self._bearer(user)
+            headers["Authorization"] = self.bearer(user)
         return await self.call("GET", "/ws", headers=headers)
 
     async def post(self, size: int = 1) -> Answer:
@@ -77,7 +77,7 @@ class Stage:
     async def log_in(self, proof: str) -> Answer:
         return await self.call("POST", "/api/session", json={"token": proof})
 
-    def _bearer(self, user: str) -> str:
+    def bearer(self, user: str) -> str:
         # Always the same: one of the next second is not known yet.
         if user not in self._tokens:
             self._tokens[user] = token(self.settings, user)
@@ -156,16 +156,26 @@ async def two_http_connections(stage: Stage) -> Refusal:
     return refused
 
 
-async def new_connection(stage: Stage) -> Refusal:
+async def new_connection(stage: Stage, *lines: str) -> Refusal:
     """The answer to a request on a connection of its own."""
     where = stage.public.url.rpartition("/")[2].split(":")
     reader, writer = await asyncio.open_connection(*where)
-    writer.write(b"GET /api/session HTTP/1.1\r\nHost: x\r\n\r\n")
+    head = "\r\n".join(["GET /api/session HTTP/1.1", "Host: x", "Connection: close", *lines])
+    writer.write(f"{head}\r\n\r\n".encode())
     head = (await reader.readuntil(b"\r\n\r\n")).decode()
     body = (await reader.read()).decode()
     writer.close()
     code = body.partition('"code": "')[2].partition('"')[0]
     return Refusal(int(head.split()[1]), code, "Retry-After: " in head)
+
+
+async def two_connections_of_somebody_known(stage: Stage) -> Refusal:
+    """The answers to requests on new connections from an address that has none left."""
+    bearer = f"Authorization: {stage.bearer('bob')}"
+    await stage.gateway.services.credentials.verify(bearer.rpartition(" ")[2])
+    first = await new_connection(stage, bearer)
+    assert first.status == 200
+    return await new_connection(stage, bearer)
 
 
 async def two_subscriptions(stage: Stage) -> Refusal:
@@ -426,6 +436,16 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         # The stage's room was made by the first one.
         {"http_connects_burst": 1, "http_connects_per_second": 0.01},
         new_connection,
+        Refusal(429, "too_many_connects"),
+    ),
+    "http_connects/user": (
+        {
+            "http_connects_burst": 1,
+            "http_connects_per_second": 0.01,
+            "user_http_connects_burst": 1,
+            "user_http_connects_per_second": 0.01,
+        },
+        two_connections_of_somebody_known,
         Refusal(429, "too_many_connects"),
     ),
     "subscriptions/connection": (

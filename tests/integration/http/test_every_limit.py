@@ -588,6 +588,8 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "http_connections_per_address": (1, http_connections),
     "http_connects_burst": (1, a_burst(HTTP_CONNECTS, Scope.ADDRESS)),
     "http_connects_per_second": (0.001, a_rate(HTTP_CONNECTS, Scope.ADDRESS)),
+    "user_http_connects_burst": (1, a_burst(HTTP_CONNECTS, Scope.USER)),
+    "user_http_connects_per_second": (0.001, a_rate(HTTP_CONNECTS, Scope.USER)),
     "logins_per_minute": (6.0, logins_per_minute),
     "page_size": (1, page_size),
     "all_read_bytes_burst": (1, a_burst(READ_BYTES, Scope.ALL)),

@@ -55,6 +55,7 @@ DEMAND: Final[dict[str, float]] = {
     "http_connections/address": PEOPLE * BROWSER,
     "http_connections/all": PEOPLE * BROWSER,
     "http_connects/address": PEOPLE * BROWSER + SOCKETS * TRIES,
+    "http_connects/user": TABS * BROWSER + TABS * TRIES,
     # CONNECT, the subscriptions (sixteen units more) and what a host acknowledges of a full hour.
     "frames/connection": 2 + TOPICS * 18 + 2 * 2000,
     "bytes_in/connection": 4096 + TOPICS * 200 + TAPS * MESSAGE,

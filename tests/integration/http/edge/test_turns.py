@@ -21,20 +21,22 @@ from gateway.http.listeners import Listener
 from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity
 from gateway.http.streams import _CHUNK
 from gateway.limits import LiveLimits
-from gateway.rotation import REQUEST, Rotation, Share, Turn, Waiting, share_key
+from gateway.rotation import HELD, REQUEST, Rotation, Share, Turn, Waiting, share_key
 from tests.integration.http.conftest import token
 from tests.integration.http.edge.clients import ASK, OTHER, Open, answer, until
 
 
 class Full(Rotation):
-    """A rotation with no room left: whatever comes waits in ``turns``."""
+    """A rotation with no room left: whatever comes waits in ``turns``, but for one share."""
 
-    has_room = False
-
-    def __init__(self) -> None:
+    def __init__(self, *, open_to: Share | None = None) -> None:
         super().__init__(clock=time.monotonic)
         self.turns: list[Turn] = []
         self.charged: list[float] = []
+        self._open_to = open_to
+
+    def may_work(self, share: Share) -> bool:
+        return share is self._open_to
 
     def charge(self, seconds: float, share: Share) -> None:
         self.charged.append(seconds)
@@ -74,7 +76,7 @@ async def test_requests_without_a_place_wait_for_no_turn_and_keep_no_probe_out(
     async with busy(), AsyncExitStack() as others:
         capacity = public._server._capacity
         assert isinstance(capacity, Capacity)
-        capacity._rotation = Full()
+        capacity._rotation = Full(open_to=capacity._accepting)
         for _ in range(SPARE):
             reader, writer = await others.enter_async_context(dial())
             writer.write(OTHER)
@@ -231,15 +233,38 @@ async def test_accepting_has_a_part_of_a_turn_however_many_come_at_once(
         for _ in range(20):
             # The kernel connects them.
             stack.enter_context(socket.create_connection(("127.0.0.1", public.port)))
-        # What the first three have taken leaves room for one at a time in this turn of the loop.
-        for accepted in (3, 4, 5):
-            server._accept(listening)
-            assert len(server._places) == accepted
         assert isinstance(server._capacity, Capacity)
         server._capacity._rotation = Rotation(clock=time.monotonic)
         server._accept(listening)
-        assert len(server._places) == 8
+        assert len(server._places) == 3
+        # While others have all of a turn, accepting waits for one of its own; until then the
+        # listener is not asked again.
+        server._capacity._rotation = rotation = Full()
+        server._accept(listening)
+        assert (len(server._places), len(rotation.turns)) == (3, 1)
+        assert not asyncio.get_running_loop().remove_reader(listening.fileno())
+        server._capacity._rotation = Rotation(clock=time.monotonic)
+        rotation.turns[0]()
+        assert len(server._places) == 6
         await until(lambda: len(server._places) == 20)
+
+
+@pytest.mark.gen_test(timeout=20)
+async def test_what_an_unknown_client_has_had_counts_for_the_user_that_it_is(
+    dial: Open, public: Listener, settings: Config
+) -> None:
+    rotation, unknown = Rotation(clock=time.monotonic), Share()
+    async with dial() as (reader, writer):
+        await until(lambda: len(public._server._places) == 1)
+        (stream,) = public._server._places._addresses
+        stream.take_turns(rotation, unknown)
+        bearer = token(settings, "kim").encode()
+        writer.write(
+            b"GET /api/session HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer %b\r\n\r\n" % bearer
+        )
+        assert (await answer(reader))[0] == 200
+    assert unknown.lately >= REQUEST
+    assert rotation.share(share_key("kim", "127.0.0.1")).lately >= REQUEST
 
 
 class Asking(Rotation):
@@ -265,13 +290,13 @@ async def test_who_asks_for_much_hears_of_a_refusal_by_a_rate_later(
     limits.now = settings.limits.model_copy(update={"rooms_per_minute": 1.0, "rooms_burst": 1})
     held, let_go = asyncio.Event(), asyncio.Event()
 
-    async def pause(seconds: float) -> None:
-        assert seconds == base.HELD
+    async def pause(_: object, *, timeout: float) -> None:  # noqa: ASYNC109 - asyncio.wait's own
+        assert timeout == pytest.approx(HELD)
         held.set()
         await let_go.wait()
 
     # Only what this module waits for.
-    monkeypatch.setattr(base, "sleep", pause)
+    monkeypatch.setattr(base, "wait", pause)
     rotation = Asking(clock=time.monotonic)
     body = b'{"title": "Biology"}'
     create = (

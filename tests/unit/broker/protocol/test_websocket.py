@@ -321,7 +321,7 @@ def test_what_comes_before_a_close_is_skipped_and_not_kept(
     closed, at = False, begun
     while at < len(stream):
         size = data.draw(st.integers(1, 50))
-        closed = reader.skip(stream[at : at + size])
+        closed = reader.skip(stream[at : at + size], most=100)
         at += size
         # A Close without a code has six bytes.
         assert closed == (at >= len(before) + 6)
@@ -334,7 +334,16 @@ def test_what_comes_before_a_close_is_skipped_and_not_kept(
 def test_a_frame_that_is_skipped_must_be_one() -> None:
     reader = MessageReader(LIMIT, masked=True)
     with pytest.raises(WebSocketProtocolError):
-        reader.skip(build(Opcode.TEXT, b"without a mask"))
+        reader.skip(build(Opcode.TEXT, b"without a mask"), most=1)
+
+
+def test_more_frames_than_are_to_be_skipped_are_not_looked_at() -> None:
+    reader = MessageReader(LIMIT, masked=True)
+    ping = build(Opcode.PING, b"", mask=KEY)
+    assert not reader.skip(ping * 3, most=3)
+    with pytest.raises(WebSocketProtocolError):
+        reader.skip(ping * 4 + build(Opcode.CLOSE, b"", mask=KEY), most=3)
+    assert not reader.held
 
 
 def test_nothing_is_read_after_a_close() -> None:

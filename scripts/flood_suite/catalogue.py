@@ -113,4 +113,47 @@ FLOODS: Final[dict[str, Entry]] = {
         "requests for pages, without credentials, pipelined", "pages", {"connections": 8}
     ),
     "members": Entry("one host adds and removes members", "members", {"connections": 4}),
+    "lists": Entry(
+        "one host reads the lists of a room with 1,000 members", "lists", {"connections": 8}
+    ),
+    "rosters": Entry(
+        "one host has lists of 5,000 people checked", "lists", {"connections": 4, "rosters": 1}
+    ),
+    "sessions": Entry(
+        "one user opens, shows, lists and ends sessions",
+        "sessions",
+        {"connections": 8},
+        short=True,
+    ),
+    "renewals": Entry("new tokens for connections, again and again", "renewals", {"sockets": 4}),
+    "state": Entry(
+        "one participant reads a large kept state again and again",
+        "kept_state",
+        {"connections": 8},
+        short=True,
+    ),
+    "state-unchanged": Entry(
+        "… asks what has changed of it", "kept_state", {"connections": 8, "changed": 1}
+    ),
+    "knocks": Entry(
+        "people knock at a door, and its host looks at it, without a pause",
+        "class_codes",
+        {"connections": 8},
+        short=True,
+    ),
+    "wrong-codes": Entry("class codes are guessed", "class_codes", {"connections": 8, "wrong": 1}),
+    "new-codes": Entry(
+        "one host renews a room's class code", "class_codes", {"connections": 4, "renew": 1}
+    ),
+    "exports": Entry(
+        "one host exports 500 large messages, five times at once",
+        "exports",
+        {"connections": 5},
+    ),
+    "admin-calls": Entry(
+        "an admin's script asks for everything",
+        "admin_calls",
+        {"connections": 4},
+        short=True,
+    ),
 }

@@ -8,6 +8,9 @@ from typing import Any, Self
 
 from flood_suite.site import Site
 
+#: Bytes after which a body in chunks is not kept any more: nobody looks at it.
+_KEPT = 1 << 16
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -40,15 +43,19 @@ class Http:
         reader, writer = await asyncio.open_connection("127.0.0.1", site.port, ssl=site.context)
         return cls(site, reader, writer)
 
-    async def ask(self, method: str, path: str, *, token: str = "", body: Any = None) -> Answer:
+    async def ask(
+        self, method: str, path: str, *lines: str, token: str = "", body: Any = None
+    ) -> Answer:
         """One request, and its answer."""
-        self.send(method, path, token=token, body=body)
+        self.send(method, path, *lines, token=token, body=body)
         return await self.answer()
 
-    def send(self, method: str, path: str, *, token: str = "", body: Any = None) -> None:
-        """Send a request; ``body`` as it is if it is bytes, else as JSON."""
+    def send(self, method: str, path: str, *lines: str, token: str = "", body: Any = None) -> None:
+        """Send a request, with further header lines; ``body`` as it is if it is bytes, else as
+        JSON."""
         content = b"" if body is None else body if isinstance(body, bytes) else _json(body)
-        self.writer.write(self.head(method, path, token, f"Content-Length: {len(content)}"))
+        length = f"Content-Length: {len(content)}"
+        self.writer.write(self.head(method, path, token, length, *lines))
         self.writer.write(content)
 
     def head(self, method: str, path: str, token: str, *lines: str) -> bytes:
@@ -69,8 +76,20 @@ class Http:
             name.lower(): value.strip()
             for name, _, value in (line.partition(":") for line in head[1:])
         }
-        body = await self.reader.readexactly(int(fields.get("content-length", 0)))
+        if fields.get("transfer-encoding") == "chunked":
+            body = await self._chunks()
+        else:
+            body = await self.reader.readexactly(int(fields.get("content-length", 0)))
         return Answer(int(head[0].split()[1]), fields, body)
+
+    async def _chunks(self) -> bytes:
+        """A body in chunks (RFC 9112, section 7.1). Those of a large one are dropped."""
+        body = b""
+        while size := int(await self.reader.readline(), 16):
+            chunk = await self.reader.readexactly(size + 2)
+            body = body if len(body) > _KEPT else body + chunk[:-2]
+        await self.reader.readline()
+        return body
 
     def stop_reading(self) -> None:
         """Leave in the system what comes, so that the gateway cannot send on."""
@@ -93,12 +112,14 @@ class Persistent:
         self._site = site
         self._http: Http | None = None
 
-    async def ask(self, method: str, path: str, *, token: str = "", body: Any = None) -> Answer:
+    async def ask(
+        self, method: str, path: str, *lines: str, token: str = "", body: Any = None
+    ) -> Answer:
         """One request, and its answer."""
         if self._http is None:
             self._http = await Http.open(self._site)
         try:
-            return await self._http.ask(method, path, token=token, body=body)
+            return await self._http.ask(method, path, *lines, token=token, body=body)
         except BaseException:
             self._http.close()
             self._http = None

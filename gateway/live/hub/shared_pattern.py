@@ -21,8 +21,9 @@ from gateway.live.hub.succession import Broken, Succession
 
 logger = logging.getLogger(__name__)
 
-#: Seconds within which RabbitMQ must have confirmed a binding.
-_CONFIRMED_WITHIN: Final = 10.0
+#: Seconds within which RabbitMQ must have confirmed a binding. Relays take another way to the nodes
+#: than feeds, so a client gets one if it does not.
+_CONFIRMED_WITHIN: Final = 3.0
 #: Seconds after which RabbitMQ is asked again for what it has refused: an exchange may have come.
 REFUSED_FOR: Final = 30.0
 
@@ -76,7 +77,7 @@ class SharedPattern:
     async def join(self, subscriber: Subscriber) -> None:
         """Add a subscriber once RabbitMQ has confirmed the binding, for which the caller has asked.
 
-        Raises :class:`NotShared` and :class:`BrokerUnavailable`.
+        Raises :class:`NotShared`, and :class:`BrokerUnavailable` if it has ended meanwhile.
         """
         joining = _Joining(subscriber)
         self._joining.add(joining)
@@ -84,7 +85,7 @@ class SharedPattern:
             async with asyncio.timeout(_CONFIRMED_WITHIN):
                 await joining.done
         except TimeoutError as error:
-            raise BrokerUnavailable("no broker node confirms this subscription in time") from error
+            raise NotShared("no feed has confirmed the binding in time") from error
         finally:
             self._joining.discard(joining)
 

@@ -272,18 +272,6 @@ def list_members(connection: Connection, number: int) -> list[Member]:
     ]
 
 
-def list_hosts(connection: Connection, number: int) -> list[str]:
-    """The names of the room's hosts, in order."""
-    if not is_room(number):
-        return []
-    query = (
-        select(members.c.user_id)
-        .where(members.c.room == number, members.c.role == MemberRole.HOST)
-        .order_by(members.c.user_id)
-    )
-    return list(connection.execute(query).scalars())
-
-
 def set_member(
     connection: Connection,
     number: int,

@@ -243,10 +243,6 @@ class Store:
         """The roles by user; empty for a room that does not exist."""
         return await self._database.read(partial(rooms.list_members, number=room))
 
-    async def hosts(self, room: int) -> list[str]:
-        """The names of the room's hosts; empty for a room that does not exist."""
-        return await self._database.read(partial(rooms.list_hosts, number=room))
-
     async def set_member(
         self,
         room: int,

@@ -137,10 +137,6 @@ class FakeBackends:
     async def has_account(self, user: str) -> bool:
         return False
 
-    async def hosts(self, room: int) -> list[str]:
-        self.done.append("hosts")
-        return ["anna"]
-
     async def set_member(
         self,
         room: int,

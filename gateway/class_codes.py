@@ -24,6 +24,7 @@ from gateway.budget.budgets import Budgets
 from gateway.budget.table import (
     ALL_WRONG_CODES,
     ENTRIES,
+    GUESTS,
     JOINS,
     KNOCKS,
     MEMBER_CHANGES,
@@ -182,6 +183,7 @@ class ClassCodes:
         self._clock = clock
         self._calls = budgets.rate(JOINS)
         self._entries = budgets.rate(ENTRIES)
+        self._guests = budgets.rate(GUESTS)
         self._wrong = budgets.rate(WRONG_CODES)
         self._all_wrong = budgets.rate(ALL_WRONG_CODES)
         self._knocks = budgets.cap(KNOCKS)
@@ -273,6 +275,8 @@ class ClassCodes:
             raise GuestsRefused("log in: this room is for people with an account")
         if nickname is None:
             return AtTheDoor(door.title, door.guests)
+        # Each network has its own share of each room.
+        self._guests.take((room, network_of(address)))
         if door.guests is Guests.YES:
             return await self._enter_as_guest(room, code, nickname, address=address, device=device)
         self._entries.take(room)

@@ -667,6 +667,8 @@ class Limits(_Table):
     all_joins_burst: PositiveInt = 8_000
     room_joins_per_second: PositiveFloat = 20.0
     room_joins_burst: PositiveInt = 600
+    room_guests_per_minute: PositiveFloat = 12.0
+    room_guests_burst: PositiveInt = 600
     wrong_codes_per_minute: PositiveFloat = 60.0
     all_wrong_codes_per_minute: PositiveFloat = 60.0
     room_knocks: PositiveInt = 600

@@ -15,6 +15,7 @@ from gateway.auth.names import check_user
 from gateway.auth.revocations import AccessEnded
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import Tokens
+from gateway.domain.guest import is_guest
 from gateway.domain.identity import Identity
 from gateway.errors import Invalid, KeptOut, NotAuthenticated, TokenInvalid
 from gateway.expiring import Expiring
@@ -67,7 +68,8 @@ class KnownSessions(Protocol):
 
 class Credentials:
     """The finder of a request's user: by its token, its session cookie, or by asking the
-    surrounding application, in this order.
+    surrounding application, in this order; a guest's cookie counts only if the application knows
+    nobody.
 
     ``tokens`` is None if no issuer is configured: then only local logins exist. ``hook`` is None
     where the application is not asked. ``ended``: whose access has ended, however they prove who
@@ -158,18 +160,30 @@ class Credentials:
         proof = None if hook is None else hook.proof(request.headers)
         if (cookie := _cookie(request.headers)) is not None:
             try:
-                return await self._session(*cookie)
+                identity = await self._session(*cookie)
             except NotAuthenticated:
                 # Left behind by a login that has ended: the application knows better.
                 if proof is None:
                     raise
+            else:
+                if hook is None or proof is None or not is_guest(identity.user):
+                    return identity
+                # Anybody is a guest who has seen a code on a wall. On a device that pupils share
+                # the cookie may be the one of a lesson before.
+                try:
+                    return await self._by_application(hook, proof, address)
+                except NotAuthenticated:
+                    return identity
         if hook is not None and proof is not None:
-            identity = await hook.identify(proof, address=address)
-            self._ended.check(identity)
-            return identity
+            return await self._by_application(hook, proof, address)
         raise NotAuthenticated(
             "log in by POST /api/session, or send the header Authorization: Bearer <token>"
         )
+
+    async def _by_application(self, hook: Hook, proof: HTTPHeaders, address: str) -> Identity:
+        identity = await hook.identify(proof, address=address)
+        self._ended.check(identity)
+        return identity
 
     async def session(self, request: HTTPServerRequest) -> Identity | None:
         """The user of the cookie's session, if that goes on. Raises :class:`UserChanged`,
@@ -181,7 +195,9 @@ class Credentials:
             identity = await self._session(*cookie)
         except (NotAuthenticated, KeptOut):
             return None
-        self._check_user(request, identity)
+        hook = self._hook
+        if hook is None or not is_guest(identity.user) or hook.proof(request.headers) is None:
+            self._check_user(request, identity)
         return identity
 
     async def verify(self, token: str) -> Identity:

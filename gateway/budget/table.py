@@ -700,6 +700,22 @@ ENTRIES: Final = Budget(
     reason="A lecture enters at once; a code that got around must not fill the room all the time.",
 )
 
+GUESTS: Final = Budget(
+    "guests",
+    "guests and knocks of one room from one address",
+    Form.RATE,
+    (
+        Limit(
+            Scope.ROOM,
+            ("room_guests_per_minute", "room_guests_burst"),
+            TooManyJoins,
+            "too many have come into this room from your address; ask the host",
+        ),
+    ),
+    reason="A lecture of five hundred comes from one address; a script at another one takes so many"
+    " of the room's places, and then a few, so that the class finds some.",
+)
+
 WRONG_CODES: Final = Budget(
     "wrong_codes",
     "wrong class codes of an address",
@@ -929,6 +945,7 @@ TABLE: Final = (
     WAITING_LOGINS,
     JOINS,
     ENTRIES,
+    GUESTS,
     WRONG_CODES,
     ALL_WRONG_CODES,
     KNOCKS,

@@ -40,6 +40,8 @@ GONE: Final = timedelta(seconds=60)
 NOTED: Final = timedelta(seconds=15)
 #: How long the answer to a knock is kept for somebody whose device sleeps.
 KEPT: Final = timedelta(minutes=15)
+#: Refusals of one room that are kept for so long: as many as may wait.
+MOST_REFUSED: Final = 600
 
 #: The error for one more of something in a room, by how many there are; None: it may be added. It
 #: is called in a thread of the database.
@@ -178,7 +180,14 @@ def add_knock(
         knocks.c.seen_at < at - KEPT,
     )
     connection.execute(delete(knocks).where(knocks.c.room == room, old))
-    of_room = select(func.count()).select_from(knocks).where(knocks.c.room == room)
+    refused = and_(knocks.c.room == room, knocks.c.state == KnockState.REFUSED)
+    # Who was refused waits no more, though the answer stands for them to fetch: the newest ones'.
+    newest = select(knocks.c.number).where(refused).order_by(knocks.c.number.desc())
+    last_kept = connection.execute(newest.offset(MOST_REFUSED).limit(1)).scalar()
+    if last_kept is not None:
+        connection.execute(delete(knocks).where(refused, knocks.c.number <= last_kept))
+    others = and_(knocks.c.room == room, knocks.c.state != KnockState.REFUSED)
+    of_room = select(func.count()).select_from(knocks).where(others)
     if (error := most(connection.execute(of_room).scalar_one())) is not None:
         raise error
     values = {"id": id, "room": room, "nickname": nickname, "since": at, "seen_at": at}

@@ -513,6 +513,11 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         two_guests,
         Refusal(503, "joins_wait"),
     ),
+    "guests/room": (
+        {"room_guests_burst": 1, "room_guests_per_minute": 0.5},
+        two_guests,
+        Refusal(429, "too_many_joins"),
+    ),
     "wrong_codes/address": (
         {"wrong_codes_per_minute": 1.0},
         two_wrong_codes,

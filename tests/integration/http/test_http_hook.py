@@ -101,3 +101,23 @@ async def test_an_old_cookie_of_the_gateways_own_does_not_hide_the_application(c
     assert me.json["user"] == "mina"
     refused = await call("GET", "/api/session", headers={"Cookie": "interact_session=old"})
     assert refused.status == 401
+
+
+@pytest.mark.gen_test
+async def test_a_guests_cookie_of_an_earlier_lesson_does_not_hide_who_the_application_knows(
+    call: Call,
+) -> None:
+    mina = {"Cookie": "sid=mina", "Origin": ORIGIN}
+    room = (await call("POST", "/api/rooms", json={"title": "a room"}, headers=mina)).json["id"]
+    code = await call("POST", f"/api/rooms/{room}/code", json={"guests": "yes"}, headers=mina)
+    wanted = {"code": code.json["code"], "nickname": "Nobody"}
+    came = await call("POST", "/api/join", json=wanted)
+    cookie = came.headers["Set-Cookie"].partition(";")[0]
+    for sid, user in (("mina", "mina"), ("nobody", came.json["user"])):
+        me = await call("GET", "/api/session", headers={"Cookie": f"{cookie}; sid={sid}"})
+        assert me.json["user"] == user
+    # Nobody becomes somebody else while the application cannot say.
+    broken = await call("GET", "/api/session", headers={"Cookie": f"{cookie}; sid=broken"})
+    assert broken.problem == (503, "identity_unavailable")
+    both = {"Cookie": f"{cookie}; sid=mina", "Interact-User": "mina"}
+    assert (await call("DELETE", "/api/session", headers=both)).status == 204

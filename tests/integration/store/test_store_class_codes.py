@@ -224,13 +224,17 @@ async def test_a_knock_is_answered_and_lets_in_once(store: Store, other_gateway:
     assert await other_gateway.answer_knocks(room, admitted, KnockState.ADMITTED, NOW) == 1
     assert await other_gateway.answer_knocks(room, refused, KnockState.REFUSED, NOW) == 1
     assert await other_gateway.answer_knocks(room, refused, KnockState.ADMITTED, NOW) == 0
+    # Who was refused waits no more, and takes nobody's place.
+    await store.add_knock(room, CODE, "k4", "Late", NOW, most=at_most(3, TooManyKnocks))
+    with pytest.raises(TooManyKnocks):
+        await store.add_knock(room, CODE, "k5", "Late", NOW, most=at_most(3, TooManyKnocks))
     assert await guest(store, room, "g", "Mina", knock="k1") == "Mina"
     with pytest.raises(UnknownKnock):
         await guest(store, room, "again", "Mina", knock="k1")
     found = await store.knock("k2", NOW)
     assert found is not None
     assert found.state is KnockState.REFUSED
-    assert await store.answer_knocks(room, None, KnockState.ADMITTED, NOW) == 1
+    assert await store.answer_knocks(room, None, KnockState.ADMITTED, NOW) == 2
     assert await store.withdraw_class_code(room)
     assert await store.knock("k3", NOW) is None, "nobody waits at a door that is not there"
 

@@ -100,6 +100,8 @@ DEMAND: Final[dict[str, float]] = {
     "joins/address": PEOPLE * 3,
     "joins/all": PEOPLE * 3,
     "entries/room": PEOPLE,
+    # All behind one address, as at school.
+    "guests/room": PEOPLE,
     "knocks/room": PEOPLE,
     # One in ten mistypes the code, all within the same minute, before anybody was right.
     "wrong_codes/address": PEOPLE * 0.1,

@@ -293,9 +293,12 @@ class Store(_Table):
     libpq's parameters.
 
     :func:`load` takes a relative path from the configuration's folder, wherever the command is run.
+    ``timeout``: seconds that a call may take.
     """
 
     url: SecretStr = SecretStr("sqlite:///interact.db")
+    timeout: PositiveFloat = 5.0
+    connections: PositiveInt = 8
 
     @field_validator("url")
     @classmethod

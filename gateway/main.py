@@ -118,6 +118,8 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         quota = Quota(kept.room_messages, kept.room_megabytes * 1024 * 1024)
         store = await Store.open(
             config.store.url.get_secret_value(),
+            call_timeout=config.store.timeout,
+            connections=config.store.connections,
             posting=PostLimits(
                 quota,
                 body=config.limits.body_bytes,

@@ -220,7 +220,11 @@ async def _issuer(table: str, issuer: Jwt) -> Finding:
 async def _database(config: Config) -> tuple[list[int], Finding]:
     """Check the database; returns the rooms that are open, as far as it says."""
     try:
-        store = await Store.open(config.store.url.get_secret_value())
+        store = await Store.open(
+            config.store.url.get_secret_value(),
+            call_timeout=config.store.timeout,
+            connections=config.store.connections,
+        )
     except GatewayError as error:
         return [], Finding("database", error.detail, "check store.url")
     what = f"database {store.name}"

@@ -31,7 +31,11 @@ def run(work: Coroutine[Any, Any, T]) -> T:
 
 async def with_store(settings: Config, work: Callable[[Store], Awaitable[T]]) -> T:
     """The result of the work on the configured database, which is named on standard error."""
-    store = await Store.open(settings.store.url.get_secret_value())
+    store = await Store.open(
+        settings.store.url.get_secret_value(),
+        call_timeout=settings.store.timeout,
+        connections=settings.store.connections,
+    )
     # On standard error, because standard output is for the command's answer.
     sys.stderr.write(f"database {store.name}\n")
     try:

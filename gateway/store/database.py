@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+#: The connections to a server for everything but pages, unless the configuration says otherwise.
+CONNECTIONS: Final = 8
 
 
 class Readers(StrEnum):

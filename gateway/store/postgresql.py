@@ -18,14 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from gateway.database_url import PostgresServer
 from gateway.errors import StoreUnavailable
 from gateway.store import post_function, schema
-from gateway.store.database import Readers
+from gateway.store.database import CONNECTIONS, Readers
 from gateway.store.failures import Consequence, consequence, reason, unavailable
 from gateway.store.post_function import CHANNEL, PostLimits
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-CONNECTIONS: Final = 8
 #: Separate connections for pages, by what is in them.
 SCANNERS: Final = {Readers.HISTORY: 4, Readers.STATE: 2}
 #: Seconds, including the wait for another gateway that is migrating.
@@ -65,11 +64,17 @@ class PostgresDatabase:
     """A PostgreSQL server and this gateway's connections to it.
 
     ``timeout``: seconds that a call may take, including connecting and waiting for locks.
+    ``connections``: the most that are open at once, besides those of :data:`SCANNERS`.
     ``posting``: the limits of messages that applications store in their own transactions.
     """
 
     def __init__(
-        self, server: PostgresServer, *, timeout: float, posting: PostLimits | None = None
+        self,
+        server: PostgresServer,
+        *,
+        timeout: float,
+        connections: int = CONNECTIONS,
+        posting: PostLimits | None = None,
     ) -> None:
         self._server = server
         self._posting = posting or PostLimits()
@@ -78,7 +83,7 @@ class PostgresDatabase:
         #: The current generation of connections; those of an earlier one are not used any more.
         self._epoch = 0
         self._left = -_LEAVE_INTERVAL
-        self._engine = self._make(pool_size=CONNECTIONS, max_overflow=0, pool_timeout=timeout)
+        self._engine = self._make(pool_size=connections, max_overflow=0, pool_timeout=timeout)
         self._scanning = {
             each: self._make(pool_size=size, max_overflow=0, pool_timeout=timeout)
             for each, size in SCANNERS.items()

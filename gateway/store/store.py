@@ -45,7 +45,7 @@ from gateway.store import (
     user_names,
 )
 from gateway.store.approvals import Waited
-from gateway.store.database import Database, Readers
+from gateway.store.database import CONNECTIONS, Database, Readers
 from gateway.store.keys import KeyBound, nothing_refused
 from gateway.store.portions import READ_BYTES
 from gateway.store.post_function import PostLimits
@@ -116,15 +116,21 @@ class Store:
 
     @classmethod
     async def open(
-        cls, url: str, *, call_timeout: float = TIMEOUT, posting: PostLimits | None = None
+        cls,
+        url: str,
+        *,
+        call_timeout: float = TIMEOUT,
+        connections: int = CONNECTIONS,
+        posting: PostLimits | None = None,
     ) -> Self:
         """Open and migrate ``sqlite:///file`` or ``postgresql://…`` (with libpq's parameters).
 
         Raises :class:`gateway.errors.StoreUnavailable`, whose text tells the operator what to do;
         it never holds the password. ``call_timeout``: seconds that each call may take.
-        ``posting``: for what applications store in their own transactions.
+        ``connections``: the most to PostgreSQL, besides those for pages. ``posting``: for
+        what applications store in their own transactions.
         """
-        database = _database(url, timeout=call_timeout, posting=posting)
+        database = _database(url, timeout=call_timeout, connections=connections, posting=posting)
         try:
             await database.migrate()
         except BaseException:
@@ -929,7 +935,9 @@ class Store:
                 return deleted
 
 
-def _database(url: str, *, timeout: float, posting: PostLimits | None) -> Database:
+def _database(
+    url: str, *, timeout: float, connections: int, posting: PostLimits | None
+) -> Database:
     try:
         where = parse(url)
     except ValueError as error:
@@ -943,7 +951,7 @@ def _database(url: str, *, timeout: float, posting: PostLimits | None) -> Databa
         raise StoreUnavailable(
             f"PostgreSQL needs {error.name}: pip install 'interact-gateway[postgres]'"
         ) from error
-    return PostgresDatabase(where, timeout=timeout, posting=posting)
+    return PostgresDatabase(where, timeout=timeout, connections=connections, posting=posting)
 
 
 def _with_json(found: list[Message]) -> list[Message]:

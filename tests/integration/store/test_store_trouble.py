@@ -238,3 +238,30 @@ async def test_connections_that_the_server_ends_are_replaced_by_themselves(
     assert len(await history(store, stream)) == 16
     await admin.close()
     await store.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.gen_test
+async def test_a_gateway_opens_no_more_connections_than_it_may_and_ends_what_takes_too_long(
+    postgres_url: str,
+) -> None:
+    store = await Store.open(postgres_url, call_timeout=2.0, connections=2)
+    stream = await new_stream(store)
+    await asyncio.gather(
+        *(store.append([draft(stream)]) for _ in range(8)),
+        *(store.rooms_of("anna") for _ in range(8)),
+    )
+    admin = await _admin(postgres_url)
+    count = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND application_name = 'interact-gateway'"
+    )
+    assert await admin.fetchval(count) == 2
+    with pytest.raises(StoreUnavailable) as late:
+        await store._database.read(
+            lambda connection: connection.execute(text("SELECT pg_sleep(9)"))
+        )
+    assert late.value.reason is not None
+    assert "statement timeout (57014)" in late.value.reason or "in time" in late.value.reason
+    await admin.close()
+    await store.close()

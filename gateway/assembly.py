@@ -137,6 +137,7 @@ def assemble(
         logins=logins,
         waiting_logins=lambda: accounts.waiting,
         states=states,
+        clocks=others.neighbours.clocks,
     )
     private_queues = PrivateQueues(queues.mender, clock=f.clock.monotonic)
     erasures = Erasures(
@@ -186,6 +187,7 @@ def assemble(
         outbox=outbox,
         feeds=lambda: lives.hub.problems,
         bus=others.bus,
+        neighbours=others.neighbours,
         parked={"outbox": outbox.parking, "private queues": queues.parked},
         descriptors=f.descriptors,
         drain=drain,

@@ -169,6 +169,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
         _begin(
             stack,
             gateway.cluster.bus,
+            gateway.cluster.neighbours,
             gateway.cluster.history_hints,
             gateway.partition_probe,
             gateway.admin.dashboard,

@@ -8,6 +8,7 @@ from typing import Protocol
 
 from broker.feeds.feeds import Feeds
 from gateway.cluster.bus import Bus
+from gateway.cluster.clocks import Clocks
 from gateway.drain import Drain
 from gateway.foundation import Foundation
 from gateway.health.states import States
@@ -41,6 +42,7 @@ def measures(  # noqa: PLR0913 - everything that is measured
     logins: Logins,
     waiting_logins: Callable[[], int],
     states: States,
+    clocks: Clocks,
 ) -> Metrics:
     """Make the metrics; each is read when Prometheus asks."""
     metrics = Metrics()
@@ -96,6 +98,11 @@ def measures(  # noqa: PLR0913 - everything that is measured
         "gateway_half_read_bytes",
         "Bytes of incomplete frames from clients.",
         lambda: live.half_read.kept,
+    )
+    metrics.observe(
+        "gateway_clock_ahead_seconds",
+        "By how much the clock is ahead of the database's.",
+        lambda: clocks.own,
     )
     metrics.observe("gateway_peers", "Other gateways that live.", lambda: len(bus.others))
     metrics.count_each(

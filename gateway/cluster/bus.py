@@ -43,6 +43,13 @@ _ANSWERING: Final = 32
 _PUBLISH_WITHIN: Final = 2.0
 #: Seconds for the last messages when the gateway stops.
 _FAREWELL: Final = 1.0
+#: Seconds since an own message came back, within which there is a path to the broker: more than one
+#: beat.
+HEARD: Final = 4.0
+#: Seconds after which there is none. When RabbitMQ is lost for all gateways at once, each has
+#: written that it hears nothing (every two seconds, read every two) before another one believes
+#: that it alone does: a beat's time later.
+SILENT: Final = HEARD + 2 * 2.0 + BEAT
 #: Milliseconds for which the broker keeps a message that nobody takes.
 _EXPIRES_MS: Final = 10_000
 
@@ -143,6 +150,16 @@ class Bus:
     def silent_for(self) -> float:
         """Seconds since this gateway has heard itself; it beats every :data:`BEAT` seconds."""
         return asyncio.get_running_loop().time() - self._heard_itself
+
+    @property
+    def hears(self) -> bool:
+        """Whether the gateway hears itself: there is a path to the broker and back."""
+        return self.silent_for <= HEARD
+
+    @property
+    def silent(self) -> bool:
+        """Whether the gateway hears nothing any more, not even itself."""
+        return self.silent_for > SILENT
 
     def start(self) -> None:
         self._feeds.subscribe(self._key, self)

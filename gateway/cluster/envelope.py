@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -23,7 +23,8 @@ from gateway.expiring import Expiring
 
 #: The largest message on the wire, in bytes.
 MAX_BYTES: Final = 256 * 1024
-#: Seconds that a message may take, including the difference between two gateways' clocks.
+#: Seconds that a message may take, including what is not known of the difference between two
+#: gateways' clocks.
 FRESH: Final = 30.0
 #: Messages that are remembered, so that the second feed's copy and replays are dropped.
 MEMORY: Final = 16_384
@@ -53,9 +54,20 @@ class Envelope:
 
 class Seal:
     """The keys that seal and open messages, and the ids of those opened before. While the secret is
-    rotated, messages that were sealed with any version of it are opened."""
+    rotated, messages that were sealed with any version of it are opened.
 
-    def __init__(self, secret: SharedSecret, *, clock: UnixTime) -> None:
+    ``ahead`` gives the seconds by which the clock of a gateway is ahead of this one's, as far as
+    that is known: its messages are as fresh as if the clocks went alike.
+    """
+
+    def __init__(
+        self,
+        secret: SharedSecret,
+        *,
+        clock: UnixTime,
+        ahead: Callable[[str], float] = lambda _: 0.0,
+    ) -> None:
+        self._ahead = ahead
         self._secret = secret
         self._keys: tuple[bytes, ...] = ()
         self._made: tuple[AESGCM, ...] = ()
@@ -99,10 +111,11 @@ class Seal:
         if nonce in self._seen:
             raise BadEnvelope("repeated")
         sent_at, *words = json.loads(text)
-        if abs(self._clock() - sent_at) > FRESH:
+        envelope = Envelope(*words)
+        if abs(self._clock() + self._ahead(envelope.sender) - sent_at) > FRESH:
             raise BadEnvelope("stale")
         self._seen.put(nonce, None)
-        return Envelope(*words)
+        return envelope
 
     @property
     def _ciphers(self) -> tuple[AESGCM, ...]:

@@ -15,8 +15,6 @@ from gateway.health.states import Found
 
 #: Seconds without a confirm after which a stream's publications are reported.
 _UNCONFIRMED: Final = 10.0
-#: Seconds without the gateway's own messages after which the bus is reported: four beats.
-_SILENT: Final = 10.0
 #: Bytes that are free on the database's disk, below which it is reported.
 _SCARCE: Final = 64 * 1024 * 1024
 
@@ -64,7 +62,27 @@ class BusState(Protocol):
     """The messages among the gateways."""
 
     @property
+    def silent(self) -> bool: ...
+
+    @property
     def silent_for(self) -> float: ...
+
+
+class ClockState(Protocol):
+    """The clocks of the gateways and the database."""
+
+    @property
+    def problem(self) -> str | None: ...
+
+
+class NeighbourState(Protocol):
+    """The other gateways, as the database knows them."""
+
+    @property
+    def deaf(self) -> bool: ...
+
+    @property
+    def clocks(self) -> ClockState: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +100,7 @@ class Dependencies:
     outbox: OutboxState
     feeds: Callable[[], Mapping[str, str]]
     bus: BusState
+    neighbours: NeighbourState
     parked: Mapping[str, Parked]
     descriptors: Descriptors
     drain: Drain
@@ -158,12 +177,24 @@ class Dependencies:
             yield Found(
                 part, parked.problem, "the history has these messages; see the log", logged=True
             )
-        silent = self.bus.silent_for
+        silent = f"the gateway has not heard itself over RabbitMQ for {self.bus.silent_for:.0f} s"
+        if deaf := self.neighbours.deaf:
+            silent += ", while others hear themselves"
         yield Found(
             "bus",
-            f"the gateway has not heard itself for {silent:.0f} s" if silent > _SILENT else None,
-            "other gateways learn of orders and members from the database, within a second; who "
-            "comes and goes is shown as it was",
+            silent if self.bus.silent else None,
+            "topics come from the history, a second late, and other gateways publish what is "
+            "posted here"
+            if deaf
+            else "other gateways learn of orders and members from the database, within a second; "
+            "who comes and goes is shown as it was",
+            needed=deaf,
+        )
+        yield Found(
+            "clock",
+            self.neighbours.clocks.problem,
+            "tokens and passcodes end early or late, and messages have wrong times; set the clocks "
+            "by NTP",
         )
 
     def _process(self) -> Iterator[Found]:

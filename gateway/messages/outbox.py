@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -141,6 +141,11 @@ class Outbox:
         Raises :class:`StoreUnavailable`.
         """
         await self._lease.start()
+
+    def hand_over_while(self, deaf: Callable[[], bool]) -> None:
+        """Leave what is stored here to other gateways while this one is deaf: they hear RabbitMQ,
+        and it does not."""
+        self._lease.deaf = deaf
 
     def add(self, messages: Sequence[Message]) -> None:
         """Publish messages that have just been stored; those of a stream come in ``seq`` order."""

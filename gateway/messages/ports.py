@@ -45,6 +45,10 @@ class Leases(Protocol):
         of each message."""
         ...
 
+    async def release(self, *, limit: int) -> int:
+        """Leave this gateway's messages to the others; the number of messages."""
+        ...
+
     async def hear(self, heard: Callable[[], None]) -> None:
         """Call ``heard`` when an application may have stored a message; ends when nothing more can
         be heard."""

@@ -14,32 +14,32 @@ from sqlalchemy.sql.expression import ColumnElement
 from gateway.store.tables import gateways
 
 
-class _Now(ColumnElement[float]):
+class Now(ColumnElement[float]):
     """The database's time in seconds since the epoch. It goes on within a transaction."""
 
     type = Double()
     inherit_cache = True
 
 
-@compiles(_Now, "postgresql")
-def _on_postgresql(now: _Now, compiler: SQLCompiler, **_: Any) -> str:
+@compiles(Now, "postgresql")
+def _on_postgresql(now: Now, compiler: SQLCompiler, **_: Any) -> str:
     return "CAST(extract(epoch FROM clock_timestamp()) AS double precision)"
 
 
-@compiles(_Now, "sqlite")
-def _on_sqlite(now: _Now, compiler: SQLCompiler, **_: Any) -> str:
+@compiles(Now, "sqlite")
+def _on_sqlite(now: Now, compiler: SQLCompiler, **_: Any) -> str:
     # 2440587.5 is the epoch's Julian day.
     return "((julianday('now') - 2440587.5) * 86400.0)"
 
 
 #: The gateways whose lease has not ended.
-LIVING: Final = select(gateways.c.id).where(gateways.c.expires > _Now())
+LIVING: Final = select(gateways.c.id).where(gateways.c.expires > Now())
 
 
 _RENEW: Final = (
     update(gateways)
-    .where(gateways.c.id == bindparam("own"), gateways.c.expires > _Now())
-    .values(expires=_Now() + bindparam("seconds", type_=Double()))
+    .where(gateways.c.id == bindparam("own"), gateways.c.expires > Now())
+    .values(expires=Now() + bindparam("seconds", type_=Double()))
 )
 
 
@@ -49,10 +49,10 @@ def renew(connection: Connection, *, gateway: UUID, seconds: float) -> bool:
         return True
     dead = delete(gateways)
     if connection.dialect.name != "sqlite":
-        dead = dead.where(gateways.c.expires <= _Now())
+        dead = dead.where(gateways.c.expires <= Now())
     # A SQLite file has one gateway, so a new one need not wait until its predecessor's lease ends.
     connection.execute(dead)
-    connection.execute(insert(gateways).values(id=gateway, expires=_Now() + seconds))
+    connection.execute(insert(gateways).values(id=gateway, expires=Now() + seconds))
     return False
 
 

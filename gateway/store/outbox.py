@@ -13,6 +13,7 @@ from broker.topology import Audience, Stream
 from gateway.store.history import IN_OUTBOX, message
 from gateway.store.leases import LIVING
 from gateway.store.portions import READ_BYTES, of_stream, one_by_one, sized, take, whole
+from gateway.store.post_function import CHANNEL
 from gateway.store.records import OutboxSize, Unpublished
 from gateway.store.tables import among, messages, outbox, padded
 
@@ -59,6 +60,9 @@ _TAKE_OVER: Final = (
     .values(owner=bindparam("own"))
     .returning(outbox.c.audience, outbox.c.room)
 )
+_OWNED: Final = select(*_KEY).where(_OWN).order_by(*_KEY).limit(bindparam("most")).cte("owned")
+_RELEASE: Final = update(outbox).where(tuple_(*_KEY).in_(select(_OWNED))).values(owner=None)
+_TELL: Final = select(func.pg_notify(CHANNEL, ""))
 _WAITING: Final = (
     select(outbox.c.seq).join(messages, IN_OUTBOX).where(messages.c.id == bindparam("message"))
 )
@@ -106,6 +110,14 @@ def take_over(connection: Connection, *, owner: UUID, limit: int) -> list[Stream
     https://www.postgresql.org/docs/current/sql-select.html#SQL-FOR-UPDATE-SHARE
     """
     return _streams(connection.execute(_TAKE_OVER, {"own": owner, "most": limit}))
+
+
+def release(connection: Connection, *, owner: UUID, limit: int) -> int:
+    """See :meth:`gateway.store.store.Store.release`."""
+    count = connection.execute(_RELEASE, {"own": owner, "most": limit}).rowcount
+    if count and connection.dialect.name != "sqlite":
+        connection.execute(_TELL)
+    return count
 
 
 def is_published(connection: Connection, message_id: UUID) -> bool:

@@ -122,3 +122,22 @@ class QueueRecord:
     number: int
     is_open: bool
     due: QueueDue | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """Another gateway that lives. ``hears``: it hears itself over the broker. ``ahead``: the
+    seconds by which its clock is ahead of the database's; None: it has not said."""
+
+    name: str
+    hears: bool
+    ahead: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """The other gateways as they have written of themselves. ``ahead``: the seconds by which this
+    gateway's clock is ahead of the database's."""
+
+    ahead: float
+    others: tuple[Neighbour, ...]

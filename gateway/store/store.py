@@ -14,6 +14,7 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
+from broker.timing.readings import UnixTime
 from broker.topology import Stream
 from gateway.database_url import SqliteFile, parse
 from gateway.domain.class_code import ClassCode, Door, Guests, Knock, KnockState
@@ -36,6 +37,7 @@ from gateway.store import (
     history,
     kept,
     leases,
+    neighbours,
     outbox,
     private_queues,
     retention,
@@ -54,6 +56,7 @@ from gateway.store.records import (
     Account,
     Appended,
     JsonPage,
+    Meeting,
     OutboxSize,
     Page,
     QueueDue,
@@ -735,6 +738,18 @@ class Store:
     async def end_lease(self) -> None:
         """End this gateway's lease, so that others take over its entries in the outbox at once."""
         await self._database.write(partial(leases.end, gateway=self.gateway))
+
+    async def meet(self, name: str, *, hears: bool, clock: UnixTime) -> Meeting:
+        """Write this gateway's name on the bus and whether it hears itself there beside its lease;
+        read what the others have written. ``clock`` is compared with the database's."""
+        return await self._database.write(
+            partial(neighbours.meet, gateway=self.gateway, name=name, hears=hears, clock=clock)
+        )
+
+    async def release(self, *, limit: int) -> int:
+        """Leave this gateway's outbox entries to the others, at most ``limit`` messages, and tell
+        them. Returns how many there were."""
+        return await self._database.write(partial(outbox.release, owner=self.gateway, limit=limit))
 
     async def take_over(self, *, limit: int) -> list[Stream]:
         """Own the outbox entries of gateways without a lease, at most ``limit`` messages.

@@ -266,13 +266,18 @@ kept: Final = Table(
 )
 
 #: The gateways with a lease; ``expires`` is in seconds since the epoch, by the database's clock.
-#: ``probe``: bytes that a gateway writes to find out whether it can.
+#: ``probe``: bytes that a gateway writes to find out whether it can. ``name``, ``hears``,
+#: ``ahead``: its name on the bus, whether it hears itself there, and the seconds by which its clock
+#: is ahead of the database's; NULL: it has not said.
 gateways: Final = Table(
     "gateways",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("expires", Double, nullable=False),
     Column("probe", LargeBinary),
+    Column("name", String(300)),
+    Column("hears", Boolean),
+    Column("ahead", Double),
 )
 
 #: Messages that are stored and not yet confirmed by the broker, in the order of publication. The

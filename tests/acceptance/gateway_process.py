@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -46,6 +46,9 @@ class GatewayProcess:
     `number` 0 is the one that the cluster asks who may; each has two of the cluster's ports.
 
     `presence`: whether who comes and goes is told, between the messages that a test waits for.
+    `nodes`: the numbers of those that it knows; `through` gives the port at which it finds a
+    node's.
+
     `extra` and `tail` are TOML for the configuration's head and end; `auth`, `jwt`, `broker`,
     `node` (each of them) and `server` (without it: no drain time) are further lines of those
     tables.
@@ -60,6 +63,8 @@ class GatewayProcess:
         store: str | None = None,
         extra: str = "",
         presence: bool = False,
+        nodes: tuple[int, ...] = (),
+        through: Callable[[int], int] = int,
         **tables: str,
     ) -> None:
         extra = f"presence = {str(presence).lower()}\n{extra}"
@@ -78,7 +83,8 @@ class GatewayProcess:
         self._extra = extra
         self._tables = tables
         self._auth_secret: tuple[str, ...] = (AUTH_SECRET,)
-        self._numbers = tuple(node.number for node in cluster.nodes)
+        self._numbers = nodes or tuple(node.number for node in cluster.nodes)
+        self._through = through
         self._configure()
         self.config.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
@@ -353,8 +359,8 @@ class GatewayProcess:
         nodes = "\n".join(
             f"[[broker.nodes]]\n"
             f'name = "r{node.number}"\n'
-            f'web_stomp = "{node.web_stomp_url}"\n'
-            f'amqp = "{node.amqp_url}"\n'
+            f'web_stomp = "ws://127.0.0.1:{self._through(node.web_stomp_port)}/ws"\n'
+            f'amqp = "amqp://127.0.0.1:{self._through(node.amqp_port)}"\n'
             f"{tables.get('node', '')}\n"
             for node in map(self.cluster.node, self._numbers)
         )

@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import uvloop
 
@@ -95,7 +96,9 @@ def perform(
 
     Without PostgreSQL the only gateway is as `scripts/run` has it, on SQLite.
     """
-    options = {} if postgres is None else {"server": _SERVER, "store": _database(postgres)}
+    options: dict[str, Any] = (
+        {} if postgres is None else {"server": _SERVER, "store": _database(postgres)}
+    )
     processes = [
         GatewayProcess(folder, cluster, number=number, presence=True, **options)
         for number in range(gateways)

@@ -174,6 +174,10 @@ class Hub:
         for topic in self:
             topic.forget()
 
+    def doubt_for(self, seconds: float) -> None:
+        """Check every topic in the history again and again: the feeds may bring nothing."""
+        self._history_follower.doubt_for(seconds)
+
     def doubt(self) -> None:
         """Check every topic in the history: the feeds may have missed the newest messages."""
         self._history_follower.doubt()

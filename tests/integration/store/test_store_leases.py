@@ -1,6 +1,7 @@
 """Which gateway publishes what is in the outbox, over both databases."""
 
 import asyncio
+import time
 
 import pytest
 
@@ -147,4 +148,60 @@ async def test_rows_that_another_gateway_is_taking_are_skipped_and_not_waited_fo
     await locking
     assert await quick.take_over(limit=9) == [stream]
     for each in (store, slow, quick):
+        await each.close()
+
+
+@pytest.mark.gen_test
+async def test_a_gateway_compares_its_clock_with_the_databases(store: Store) -> None:
+    await store.renew_lease(LONG)
+    for ahead in (0.0, -3600.0):
+        met = await store.meet("here", hears=True, clock=lambda by=ahead: time.time() + by)  # type: ignore[misc]
+        assert abs(met.ahead - ahead) < 1.0
+        assert met.others == ()
+
+
+@pytest.mark.postgres
+@pytest.mark.gen_test
+async def test_living_gateways_read_of_each_other_what_each_has_written(postgres_url: str) -> None:
+    north, south, dead = [await Store.open(postgres_url) for _ in range(3)]
+    for each in (north, south):
+        assert not await each.renew_lease(LONG)
+    # A gateway of an earlier version, or one that has not said anything yet.
+    assert (await north.meet("north", hears=True, clock=time.time)).others == ()
+    await dead.renew_lease(-1.0)
+    await dead.meet("dead", hears=True, clock=time.time)
+    (met,) = (await south.meet("south", hears=False, clock=lambda: time.time() + 60)).others
+    assert (met.name, met.hears) == ("north", True)
+    (met,) = (await north.meet("north", hears=True, clock=time.time)).others
+    assert (met.name, met.hears) == ("south", False)
+    assert met.ahead is not None
+    assert 59 < met.ahead < 61
+    # A renewed lease keeps it.
+    assert await south.renew_lease(LONG)
+    assert len((await north.meet("north", hears=True, clock=time.time)).others) == 1
+    for each in (north, south, dead):
+        await each.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.gen_test
+async def test_what_a_gateway_leaves_others_hear_of_and_take(postgres_url: str) -> None:
+    leaving, taking = [await Store.open(postgres_url) for _ in range(2)]
+    for each in (leaving, taking):
+        await each.renew_lease(LONG)
+    heard = asyncio.Event()
+    hearing = asyncio.create_task(taking.hear(heard.set))
+    await heard.wait()
+    heard.clear()
+    stream = await new_stream(leaving)
+    stored(await leaving.append([draft(stream) for _ in range(3)]))
+    assert await leaving.release(limit=2) == 2
+    await heard.wait()
+    assert await taking.take_over(limit=9) == [stream, stream]
+    assert await leaving.release(limit=9) == 1
+    assert await leaving.release(limit=9) == 0
+    assert await leaving.unpublished_streams() == []
+    hearing.cancel()
+    await asyncio.wait({hearing})
+    for each in (leaving, taking):
         await each.close()

@@ -77,6 +77,20 @@ def test_a_message_of_another_time_is_stale(age: float) -> None:
     assert refusal(seal(now), seal(then).close(HELLO)) == "stale"
 
 
+@pytest.mark.parametrize("by", [-3600.0, 45.0])
+def test_a_clock_that_is_known_to_be_wrong_makes_nothing_stale_and_keeps_nothing_fresh(
+    by: float,
+) -> None:
+    theirs, ours = FakeClock(), FakeClock()
+    theirs.now += by
+    opener = Seal(SharedSecret(SECRET), clock=ours, ahead={"north-1a2b": by}.__getitem__)
+    sealed = seal(theirs).close(HELLO)
+    assert opener.open(sealed) == HELLO
+    late = seal(theirs).close(HELLO)
+    ours.now += FRESH + 1
+    assert refusal(opener, late) == "stale"
+
+
 def test_no_replay_comes_through_once_it_is_forgotten() -> None:
     sender, receiver = FakeClock(), FakeClock()
     sender.now += FRESH

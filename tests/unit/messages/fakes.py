@@ -97,6 +97,15 @@ class FakeStore:
 
         return await self._call(take)
 
+    async def release(self, *, limit: int) -> int:
+        def leave() -> int:
+            own = [id for id in self.outbox if self.owners[id] == self.me][:limit]
+            for id in own:
+                self.owners[id] = "nobody"
+            return len(own)
+
+        return await self._call(leave)
+
     async def is_published(self, message_id: UUID) -> bool:
         return await self._call(lambda: message_id not in self.outbox)
 

@@ -310,3 +310,36 @@ def test_a_gateway_without_a_lease_does_not_take_its_own_messages_over_and_over(
     assert 1 <= taken <= 2
     assert broker.seqs() == [1, 2, 3, 4, 5]
     assert mine.outbox == {}
+
+
+def test_what_a_deaf_gateway_stores_is_published_by_another_and_by_itself_when_it_hears() -> None:
+    mine, unreachable, reachable = FakeStore(), FakeBroker(), FakeBroker()
+    unreachable.away = True
+    deaf = True
+
+    async def main() -> None:
+        nonlocal deaf
+        here = outbox_over(mine, unreachable)
+        there = outbox_over(mine.another("other"), reachable)
+        here.hand_over_while(lambda: deaf)
+        for outbox in (here, there):
+            await outbox.start()
+        kept = [message(1), message(2)]
+        mine.put(kept)
+        here.add(kept)
+        await asyncio.sleep(2 * INTERVAL)
+        assert first_times(reachable.seqs()) == [1, 2]
+        await asyncio.sleep(INTERVAL)
+        assert here.depth == 0
+        # It hears again, and keeps what is its own.
+        deaf = unreachable.away = False
+        mine.put([message(3)])
+        here.add([message(3)])
+        await asyncio.sleep(2 * INTERVAL)
+        assert first_times(reachable.seqs()) == [1, 2]
+        assert 3 in first_times(unreachable.seqs())
+        for outbox in (here, there):
+            await outbox.close(within=1.0)
+
+    run(main())
+    assert not mine.outbox

@@ -70,6 +70,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "gateway/live/hub/sequencer.py": (f"{_HUB}/test_sequencer.py",),
     "gateway/live/relay/acknowledgements.py": (f"{_RELAY}/test_acknowledgements.py",),
     "gateway/live/relay/doubt.py": (f"{_RELAY}/test_doubt.py",),
+    "gateway/live/relay/familiar.py": (f"{_RELAY}/test_familiar.py",),
     "gateway/live/relay/kept_queues.py": (f"{_RELAY}/test_kept_queues.py",),
     "gateway/live/relay/moves.py": (f"{_RELAY}/test_moves.py",),
     "gateway/live/relay/oversized.py": (f"{_RELAY}/test_oversized.py",),

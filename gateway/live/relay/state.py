@@ -19,6 +19,7 @@ from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.relay import properties
 from gateway.live.relay.acknowledgements import Deliveries, Noted, Settled, consumer
 from gateway.live.relay.doubt import Doubt
+from gateway.live.relay.familiar import Familiar, kind
 from gateway.live.relay.kept_queues import is_kept
 from gateway.live.relay.missed import MARK
 
@@ -45,11 +46,13 @@ class Ending(StrEnum):
 
 
 class InDoubt(StrEnum):
-    """The frames of the client that RabbitMQ has not answered when a session ends: none; any; among
-    them subscriptions that an earlier session had, and which are asked for again; such that an
-    earlier session did not get back either; or new ones at which an earlier session ended, too."""
+    """The frames of the client that RabbitMQ has not answered when a session ends: none; only
+    messages of kinds that it has taken before; any; among them subscriptions that an earlier
+    session had, and which are asked for again; such that an earlier session did not get back
+    either; or new ones at which an earlier session ended, too."""
 
     NOTHING = "nothing"
+    FAMILIAR = "familiar"
     FRAMES = "frames"
     RETURN = "return"
     ABSENCE = "absence"
@@ -71,18 +74,22 @@ class Verdict(StrEnum):
 VERDICTS: Final[Mapping[tuple[Ending, InDoubt, bool], Verdict]] = {
     # Whatever the client has subscribed to is asked for again.
     (Ending.LOST, InDoubt.NOTHING, False): Verdict.MOVE,
+    (Ending.LOST, InDoubt.FAMILIAR, False): Verdict.MOVE,
     (Ending.LOST, InDoubt.FRAMES, False): Verdict.MOVE,
     (Ending.LOST, InDoubt.RETURN, False): Verdict.MOVE,
     (Ending.LOST, InDoubt.ABSENCE, False): Verdict.MOVE,
     # Two nodes in a row, or a request that no node survives.
     (Ending.LOST, InDoubt.REPETITION, False): Verdict.SUSPECT,
     (Ending.SILENT, InDoubt.NOTHING, False): Verdict.MOVE,
+    (Ending.SILENT, InDoubt.FAMILIAR, False): Verdict.MOVE,
     (Ending.SILENT, InDoubt.FRAMES, False): Verdict.MOVE,
     (Ending.SILENT, InDoubt.RETURN, False): Verdict.MOVE,
     # RabbitMQ 4.3 says nothing for a minute while it looks for a queue whose node is away.
     (Ending.SILENT, InDoubt.ABSENCE, False): Verdict.UNKNOWN,
     (Ending.SILENT, InDoubt.REPETITION, False): Verdict.UNKNOWN,
     (Ending.CLOSED, InDoubt.NOTHING, False): Verdict.MOVE,
+    # An operator has ended it, perhaps.
+    (Ending.CLOSED, InDoubt.FAMILIAR, False): Verdict.UNKNOWN,
     # RabbitMQ ends a session for a frame that it refuses; 3.10 keeps the reason to itself.
     (Ending.CLOSED, InDoubt.FRAMES, False): Verdict.REFUSED,
     # It had taken them: the queue is away with its node, perhaps.
@@ -90,16 +97,19 @@ VERDICTS: Final[Mapping[tuple[Ending, InDoubt, bool], Verdict]] = {
     (Ending.CLOSED, InDoubt.ABSENCE, False): Verdict.UNKNOWN,
     (Ending.CLOSED, InDoubt.REPETITION, False): Verdict.REFUSED,
     (Ending.LOST, InDoubt.NOTHING, True): Verdict.UNKNOWN,
+    (Ending.LOST, InDoubt.FAMILIAR, True): Verdict.UNKNOWN,
     (Ending.LOST, InDoubt.FRAMES, True): Verdict.UNKNOWN,
     (Ending.LOST, InDoubt.RETURN, True): Verdict.UNKNOWN,
     (Ending.LOST, InDoubt.ABSENCE, True): Verdict.UNKNOWN,
     (Ending.LOST, InDoubt.REPETITION, True): Verdict.UNKNOWN,
     (Ending.SILENT, InDoubt.NOTHING, True): Verdict.UNKNOWN,
+    (Ending.SILENT, InDoubt.FAMILIAR, True): Verdict.UNKNOWN,
     (Ending.SILENT, InDoubt.FRAMES, True): Verdict.UNKNOWN,
     (Ending.SILENT, InDoubt.RETURN, True): Verdict.UNKNOWN,
     (Ending.SILENT, InDoubt.ABSENCE, True): Verdict.UNKNOWN,
     (Ending.SILENT, InDoubt.REPETITION, True): Verdict.UNKNOWN,
     (Ending.CLOSED, InDoubt.NOTHING, True): Verdict.UNKNOWN,
+    (Ending.CLOSED, InDoubt.FAMILIAR, True): Verdict.UNKNOWN,
     (Ending.CLOSED, InDoubt.FRAMES, True): Verdict.REFUSED,
     (Ending.CLOSED, InDoubt.RETURN, True): Verdict.UNKNOWN,
     (Ending.CLOSED, InDoubt.ABSENCE, True): Verdict.UNKNOWN,
@@ -160,7 +170,8 @@ class RelayState:
         self._version = version
         self._noted = noted
         self.deliveries = Deliveries("", version, noted)
-        self.doubt = Doubt()
+        self._familiar = Familiar()
+        self.doubt = Doubt(self._familiar)
         self._subscriptions: dict[str, _Subscription] = {}
         self._session = ""
         #: The names of those before it, the oldest first.
@@ -299,6 +310,8 @@ class RelayState:
     def _in_doubt(self, ending: Ending) -> InDoubt:
         if not self.doubt.any:
             return InDoubt.NOTHING
+        if not self.doubt.is_strange:
+            return InDoubt.FAMILIAR
         asked = [
             each for each in self._subscriptions.values() if not self.doubt.is_proven(each.number)
         ]
@@ -363,7 +376,7 @@ class RelayState:
             streams=streams,
             earlier=self._earlier,
         )
-        self.doubt = Doubt()
+        self.doubt = Doubt(self._familiar)
         asked_again = self._asked_again
         self._noted_bytes -= sum(map(len, self._receipts))
         self._receipts = {}
@@ -422,7 +435,9 @@ class RelayState:
         if (frame.get("reply-to") or "").startswith(TEMP_QUEUES):
             self._replies = True
             self.deliveries.answers_come()
-        return self.doubt.sent("SEND", frame.get("destination"), message=transaction is None)
+        return self.doubt.sent(
+            "SEND", frame.get("destination"), message=transaction is None, kind=kind(frame)
+        )
 
     def _transacted(self, frame: Frame) -> int:
         transaction = frame.get("transaction")

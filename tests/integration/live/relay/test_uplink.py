@@ -1134,3 +1134,20 @@ async def test_clients_of_one_address_have_few_unused_sessions() -> None:
         for upstream, lease in found:
             upstream.close()
             lease.release()
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+@pytest.mark.parametrize("destination", ["/queue/a", "/queue/other"])
+async def test_a_session_that_is_ended_after_what_was_taken_before_is_not_the_messages_fault(
+    destination: str,
+) -> None:
+    async with staged() as stage:
+        headers = ("destination", "/queue/a"), ("receipt", "r")
+        stage.send("SEND", *headers)
+        stage.first.session.send("RECEIPT", ("receipt-id", "r"))
+        await stage.hears(b"receipt-id:r")
+        stage.first.cruel = lambda frame: frame.command == "SEND"
+        stage.send("SEND", ("destination", destination), ("receipt", "r"))
+        await until(lambda: stage.ended)
+        expected = BrokerUnavailable if destination == "/queue/a" else BrokerRefused
+        assert isinstance(stage.ended, expected)

@@ -1,6 +1,7 @@
 """The frames of which nobody knows whether RabbitMQ has taken them."""
 
 from gateway.live.relay.doubt import Doubt
+from gateway.live.relay.familiar import MOST, Familiar
 
 
 def test_frames_are_numbered_and_in_doubt_until_they_are_proven() -> None:
@@ -64,3 +65,47 @@ def test_what_an_answer_on_its_way_will_prove_need_not_be_asked() -> None:
     assert doubt.is_to_be_asked
     doubt.proven(doubt.passed)
     assert not doubt.is_to_be_asked
+
+
+def test_what_was_taken_before_is_not_strange_once_it_is_proven() -> None:
+    known, other = (frozenset({("destination", name)}) for name in ("/queue/a", "/queue/b"))
+    familiar = Familiar()
+    doubt = Doubt(familiar)
+    assert not doubt.is_strange
+    first = doubt.sent("SEND", "/queue/a", message=True, kind=known)
+    second = doubt.sent("SEND", "/queue/a", message=True, kind=known)
+    doubt.proven(first)
+    # It was sent before anybody knew.
+    assert doubt.is_strange
+    doubt.proven(second)
+    assert not doubt.is_strange
+    doubt.sent("SEND", "/queue/a", message=True, kind=known)
+    assert (doubt.any, doubt.is_strange) == (True, False)
+    doubt.sent("SEND", "/queue/b", message=True, kind=other)
+    assert doubt.is_strange
+    # The next session knows what this one has learnt, and not what nobody has answered.
+    following = Doubt(familiar)
+    following.sent("SEND", "/queue/a", message=True, kind=known)
+    assert not following.is_strange
+    following.sent("SEND", "/queue/b", message=True, kind=other)
+    assert following.is_strange
+
+
+def test_a_frame_without_a_kind_is_always_strange() -> None:
+    doubt = Doubt()
+    for _ in range(2):
+        number = doubt.sent("ACK", None)
+        assert doubt.is_strange
+        doubt.proven(number)
+        assert not doubt.is_strange
+
+
+def test_only_so_many_new_kinds_are_waited_for() -> None:
+    familiar = Familiar()
+    doubt = Doubt(familiar)
+    kinds = [frozenset({("destination", str(number))}) for number in range(MOST + 1)]
+    for each in kinds:
+        doubt.sent("SEND", None, message=True, kind=each)
+    doubt.proven(doubt.passed)
+    assert all(each in familiar for each in kinds[:MOST])
+    assert kinds[MOST] not in familiar

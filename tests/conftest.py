@@ -8,6 +8,7 @@ import os
 import signal
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
 from types import FrameType
@@ -28,6 +29,8 @@ __all__ = ["pytest_timeout_cancel_timer", "pytest_timeout_set_timer"]
 # Machines are busy; how long an example takes says nothing about the code.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+NewDatabase = Callable[..., str]
 
 _RUN = Path(__file__).parents[1] / ".run"
 _NODES = 3
@@ -179,9 +182,20 @@ def _database_numbers() -> Iterator[int]:
 
 
 @pytest.fixture
-def postgres_url(postgres: Postgres, _database_numbers: Iterator[int]) -> Iterator[str]:
-    """An empty database of this test's own: `postgresql+asyncpg://…`."""
-    name = f"test_{next(_database_numbers)}"
-    postgres.create_database(name)
-    yield postgres.url(name)
-    postgres.drop_database(name)
+def new_database(postgres: Postgres, _database_numbers: Iterator[int]) -> Iterator[NewDatabase]:
+    """Makes a database for this test, empty or `like` another one: `postgresql+asyncpg://…`."""
+    with ExitStack() as stack:
+
+        def make(*, like: str | None = None) -> str:
+            name = f"test_{next(_database_numbers)}"
+            postgres.create_database(name, like=like)
+            stack.callback(postgres.drop_database, name)
+            return postgres.url(name)
+
+        yield make
+
+
+@pytest.fixture
+def postgres_url(new_database: NewDatabase) -> str:
+    """An empty database of this test's own."""
+    return new_database()

@@ -92,8 +92,10 @@ class Postgres:
         """The address of a database, for SQLAlchemy."""
         return f"postgresql+asyncpg://{_USER}@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self, name: str) -> None:
-        self._run("createdb", *self._address(), name)
+    def create_database(self, name: str, *, like: str | None = None) -> None:
+        """Make a database: empty, or with what another one has, to which nobody is connected."""
+        template = () if like is None else ("--template", like)
+        self._run("createdb", *self._address(), *template, name)
 
     def drop_database(self, name: str) -> None:
         """Drop it even while somebody is connected."""

@@ -42,6 +42,7 @@ from gateway.queues.assembly import private_queues
 from gateway.rabbitmq import Broker
 from gateway.store import Store
 from tests.fake_feeds import FakeFeeds
+from tests.integration.conftest import SqliteTables
 from tests.integration.http.stomp_talk import Talk
 from tests.rotations import rotation
 
@@ -189,8 +190,10 @@ def settings(tables: dict[str, Any]) -> Config:
 
 
 @pytest.fixture
-def store(settings: Config, io_loop: IOLoop) -> Iterator[Store]:
-    opened: Store = io_loop.run_sync(partial(Store.open, settings.store.url.get_secret_value()))
+def store(settings: Config, io_loop: IOLoop, sqlite_tables: SqliteTables) -> Iterator[Store]:
+    url = settings.store.url.get_secret_value()
+    sqlite_tables(Path(url.removeprefix("sqlite:///")))
+    opened: Store = io_loop.run_sync(partial(Store.open, url))
     yield opened
     io_loop.run_sync(opened.close)
 

@@ -7,15 +7,41 @@ from pathlib import Path
 import pytest
 from tornado.ioloop import IOLoop
 
+from devenv.postgres import Postgres
 from gateway.store import Store
+from tests.conftest import NewDatabase
+from tests.integration.conftest import SqliteTables, make_tables
+
+_TABLES = "tables"
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path, sqlite_tables: SqliteTables) -> str:
+    """A database with its tables, and nothing in them."""
+    path = tmp_path / "interact.db"
+    sqlite_tables(path)
+    return f"sqlite:///{path}"
+
+
+@pytest.fixture(scope="session")
+def _postgres_tables(postgres: Postgres) -> str:
+    postgres.create_database(_TABLES)
+    make_tables(postgres.url(_TABLES))
+    return _TABLES
+
+
+@pytest.fixture
+def postgres_url(new_database: NewDatabase, _postgres_tables: str) -> str:
+    """A database with its tables, and nothing in them."""
+    return new_database(like=_postgres_tables)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/interact.db"
-    url: str = request.getfixturevalue("postgres_url")
+def store_url(request: pytest.FixtureRequest) -> str:
+    """A database with its tables, and nothing in them."""
+    url: str = request.getfixturevalue(
+        "sqlite_url" if request.param == "sqlite" else "postgres_url"
+    )
     return url
 
 

@@ -14,7 +14,20 @@ from devenv.postgres import Postgres
 from gateway.errors import StoreUnavailable
 from gateway.store import Store
 from gateway.store.tables import metadata
+from tests.conftest import NewDatabase
 from tests.integration.store.content import MEMBERS, NOON
+
+
+@pytest.fixture
+def sqlite_url(tmp_path: Path) -> str:
+    """An empty database."""
+    return f"sqlite:///{tmp_path}/interact.db"
+
+
+@pytest.fixture
+def postgres_url(new_database: NewDatabase) -> str:
+    """An empty database."""
+    return new_database()
 
 
 @pytest.mark.gen_test

@@ -18,6 +18,7 @@ from gateway.errors import HistoryFull, IdReused
 from gateway.store import Store
 from gateway.store.post_function import PostLimits
 from gateway.store.quota import Quota
+from tests.conftest import NewDatabase
 from tests.integration.store.content import NOON, draft, history, new_stream, outbox_size, stored
 from tests.integration.store.test_store_names import LATER
 
@@ -387,9 +388,10 @@ async def test_a_gateway_hears_of_it_and_hears_again_after_its_connection_was_lo
 
 
 async def test_without_the_right_to_make_it_the_gateway_starts_and_names_the_remedy(
-    postgres_url: str, caplog: pytest.LogCaptureFixture
+    new_database: NewDatabase, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
+    postgres_url = new_database()
     owner = await asyncpg.connect(address(postgres_url))
     login = f"gateway_{uuid4().hex}"
     await owner.execute(f"CREATE ROLE {login} LOGIN; CREATE SCHEMA {login} AUTHORIZATION {login};")

@@ -152,7 +152,7 @@ async def test_a_lock_of_another_program_makes_it_unready_as_long_as_it_lasts(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "interact.db"
-    store = await Store.open(f"sqlite:///{path}", call_timeout=0.4)
+    store = await Store.open(f"sqlite:///{path}", call_timeout=2.0)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable) as unready:

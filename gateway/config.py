@@ -1,8 +1,9 @@
 """The configuration: a TOML file, overridden by environment variables, read once and frozen.
 
-``GATEWAY_<TABLE>__<KEY>`` overrides a key, e.g. ``GATEWAY_SERVER__PORT=9090``; lists are JSON. An
-unknown key is refused by its name, and so is a ``GATEWAY_*`` variable that means one. Durations are
-in seconds, sizes in bytes. ``conf/gateway.toml`` explains every key.
+``GATEWAY_<TABLE>__<KEY>`` overrides a key, e.g. ``GATEWAY_SERVER__PORT=9090``; lists are JSON. A
+secret may stand in a file of its own, which ``<key>_file`` names, or come from systemd. An unknown
+key is refused by its name, and so is a ``GATEWAY_*`` variable that means one. Durations are in
+seconds, sizes in bytes. ``conf/gateway.toml`` explains every key.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from pydantic import (
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -42,7 +44,7 @@ from pydantic_settings import (
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.topology import DEFAULT_PREFIX, Queued, Topology
-from gateway import config_faults, database_url
+from gateway import config_faults, database_url, secret_files
 from gateway.domain.identity import ADMIN, HOST
 from gateway.domain.kept import pattern
 from gateway.domain.origin import canonical
@@ -188,6 +190,11 @@ class _Table(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _with_secrets_from_files(cls, table: Any) -> Any:
+        return secret_files.filled(cls, table) if isinstance(table, dict) else table
+
 
 class Tls(_Table):
     """The public listener's certificate chain and key, PEM files."""
@@ -210,6 +217,7 @@ class Server(_Table):
         "::1/128",
     )
     drain_token: Annotated[SecretStr, AfterValidator(_token)] | None = None
+    drain_token_file: Path | None = None
     stomp_paths: tuple[Annotated[str, AfterValidator(_stomp_path)], ...] = ()
     origins: tuple[Annotated[str, AfterValidator(canonical)], ...] = ()
     frame_ancestors: tuple[Annotated[str, AfterValidator(canonical)], ...] = ()
@@ -250,6 +258,7 @@ class Broker(_Table):
     nodes: Annotated[tuple[BrokerNode, ...], Field(min_length=1)]
     user: Name
     password: Annotated[SecretStr, AfterValidator(_given)]
+    password_file: Path | None = None
     vhost: str = "/"
     vhosts: tuple[Name, ...] = ()
     prefix: str = DEFAULT_PREFIX
@@ -297,6 +306,7 @@ class Store(_Table):
     """
 
     url: SecretStr = SecretStr("sqlite:///interact.db")
+    url_file: Path | None = None
     timeout: PositiveFloat = 5.0
     connections: PositiveInt = 8
 
@@ -390,6 +400,7 @@ class Jwt(_Table):
 
     algorithms: Annotated[tuple[ALGORITHMS, ...], Field(min_length=1)]
     secret: SecretStr | None = None
+    secret_file: Path | None = None
     key_file: Path | None = None
     jwks_url: Annotated[str, _url("http", "https")] | None = None
     discovery: bool = False
@@ -399,6 +410,7 @@ class Jwt(_Table):
     proxy: Annotated[str, _url("http")] | None = None
     proxy_user: Name | None = None
     proxy_password: SecretStr | None = None
+    proxy_password_file: Path | None = None
     issuer: Name
     audience: Annotated[tuple[Name, ...], NoDecode, _one_or_several] = ()
     required: dict[Name, _Values] = Field(default_factory=dict)
@@ -516,6 +528,7 @@ class Hook(_Table):
     cookies: tuple[Name, ...] | None = None
     headers: tuple[Annotated[str, AfterValidator(_forwarded_header)], ...] = ()
     secret: Annotated[SecretStr, AfterValidator(_given)] | None = None
+    secret_file: Path | None = None
     timeout: Annotated[float, Field(gt=0, le=30)] = 3.0
     cache: Annotated[float, Field(ge=0, le=300)] = 10.0
     at_once: Annotated[int, Field(ge=1, le=1000)] = 32
@@ -546,6 +559,7 @@ class Auth(_Table):
     all gateways share it. Of several versions the first signs, and all of them verify."""
 
     secret: Annotated[tuple[SecretStr, ...], NoDecode, _one_or_several]
+    secret_file: Path | None = None
     session_lifetime: PositiveFloat = 28_800.0
     sessions_per_user: Annotated[int, Field(ge=1, le=1000)] = 100
     connect_timeout: PositiveFloat = 10.0
@@ -802,7 +816,33 @@ class Config(BaseSettings):
         dotenv_settings: PydanticBaseSettingsSource,
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        return env_settings, init_settings
+        return (_FirstCount(settings_cls, env_settings, init_settings),)
+
+
+class _FirstCount(PydanticBaseSettingsSource):
+    """The environment over systemd's credentials over the file, where a secret that one of them
+    gives by a file takes the place of what a later one gives itself, and the other way round."""
+
+    def __init__(
+        self,
+        settings_cls: type[BaseSettings],
+        environment: PydanticBaseSettingsSource,
+        file: PydanticBaseSettingsSource,
+    ) -> None:
+        super().__init__(settings_cls)
+        self._environment = environment
+        self._file = file
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        """Nothing: the sources are asked as a whole."""
+        raise NotImplementedError
+
+    def __call__(self) -> dict[str, Any]:
+        whole: dict[str, Any] = {}
+        credentials = secret_files.credentials(self.settings_cls)
+        for table in (self._file(), credentials, self._environment()):
+            whole = secret_files.laid_over(whole, table)
+        return whole
 
 
 def load(path: Path) -> Config:
@@ -824,19 +864,24 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     except RecursionError:
         raise ConfigError(f"{path}: not a configuration: it is nested too deeply") from None
-    return _placed(parse(table, source=str(path)), path.absolute().parent)
+    folder = path.absolute().parent
+    return _placed(parse(table, source=str(path), folder=folder), folder)
 
 
-def parse(table: Mapping[str, Any], *, source: str) -> Config:
-    """As :func:`load`, for a table that has been read already."""
+def parse(table: Mapping[str, Any], *, source: str, folder: Path | None = None) -> Config:
+    """As :func:`load`, for a table that has been read already. ``folder``: of relative paths to
+    secrets."""
     prefix = ENVIRONMENT_PREFIX
     problems = list(config_faults.unknown_variables(Config, prefix=prefix, spared=CONFIG_VARIABLE))
     try:
-        config = Config(**table)
+        with secret_files.relative_to(folder):
+            config = Config(**table)
     except ValidationError as error:
         problems += config_faults.of_values(Config, error, prefix=prefix)
     except SettingsError:
         problems += config_faults.unreadable_variables(Config, prefix=prefix)
+    except secret_files.UnreadableCredential as error:
+        problems.append(f"${secret_files.DIRECTORY_VARIABLE}: {error}")
     if problems:
         raise ConfigError(f"{source}:\n" + "\n".join(f"  {problem}" for problem in problems))
     return config

@@ -104,21 +104,21 @@ def _beside(model: type[BaseModel], place: Location) -> Collection[str]:
     """The keys that exist in the table of ``place``."""
     for part in place[:-1]:
         if isinstance(part, str):
-            model = _table(model.model_fields[part].annotation) or model
+            model = table_of(model.model_fields[part].annotation) or model
     return model.model_fields
 
 
 def _variables(model: type[BaseModel], path: str = "") -> Iterator[str]:
     for name, field in model.model_fields.items():
         yield f"{path}{name}".upper()
-        table = _table(field.annotation)
+        table = table_of(field.annotation)
         if table is not None:
             yield from _variables(table, f"{path}{name}__")
 
 
-def _table(annotation: Any) -> type[BaseModel] | None:
+def table_of(annotation: Any) -> type[BaseModel] | None:
     """The table that a key's type allows: itself, in a union, or the entries of a list."""
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
-    inner = (_table(argument) for argument in get_args(annotation))
+    inner = (table_of(argument) for argument in get_args(annotation))
     return next((table for table in inner if table is not None), None)

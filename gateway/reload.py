@@ -140,7 +140,7 @@ class Reloadable:
             self._origins: ["server.origins"],
             self._access: ["access"],
             tokens: ["auth.jwt", "auth.issuers"],
-            self._secret: ["auth.secret"],
+            self._secret: ["auth.secret", "auth.secret_file"],
             self._limits: [f"limits.{name}" for name in _LIMITS],
             self._host_types: ["messages.host_types"],
             self._participant_keys: ["rooms.participant_keys"],

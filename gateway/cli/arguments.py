@@ -1,5 +1,8 @@
 """The command line: ``gateway [--config FILE] COMMAND``.
 
+Without ``--config`` and ``$GATEWAY_CONFIG`` the configuration is :data:`HERE`, or else
+:data:`IN_CONF` below the working directory.
+
 Exit codes: 0: success; 1: the command failed; 2: the command or the configuration is wrong. Errors
 are printed as one line on standard error, without a traceback.
 """
@@ -15,14 +18,16 @@ from pathlib import Path
 from typing import Final
 
 from gateway import config
-from gateway.cli import commands, endings, erasures, parked, topology
+from gateway.cli import commands, endings, erasures, initial, parked, topology, version
+from gateway.cli.findings import say
 from gateway.cli.running import Unusable, WrongOptions
 from gateway.config import CONFIG_VARIABLE, Config, ConfigError, StartError
 from gateway.domain.identity import ADMIN, HOST
 from gateway.errors import GatewayError
 from gateway.observe import log_stream, logs
 
-DEFAULT_CONFIG: Final = "conf/gateway.toml"
+HERE: Final = Path("gateway.toml")
+IN_CONF: Final = Path("conf/gateway.toml")
 
 Command = Callable[[argparse.Namespace, Config], int]
 _Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives its type no public name
@@ -43,8 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _carry_out(options: argparse.Namespace) -> int:
-    command: Command = options.command
     try:
+        if options.command is initial.write:
+            return _begin(options)
+        command: Command = options.command
+        options.config = options.config or _found()
         settings = config.load(options.config)
         logs.set_up(settings.log, known_secrets=config.secrets_of(settings), stream=sys.stderr)
         return command(options, settings)
@@ -62,6 +70,37 @@ def _carry_out(options: argparse.Namespace) -> int:
         return 130
 
 
+def _begin(options: argparse.Namespace) -> int:
+    """The one command that needs no configuration."""
+    return initial.write(options, options.config or HERE)
+
+
+def _named() -> Path | None:
+    name = os.environ.get(CONFIG_VARIABLE)
+    return Path(name) if name else None
+
+
+def _found() -> Path:
+    """The configuration in the working directory."""
+    if HERE.exists():
+        return HERE
+    if not IN_CONF.exists():
+        raise ConfigError(
+            f"there is no {HERE} here, and no {IN_CONF}: `gateway init` writes one, --config or"
+            f" ${CONFIG_VARIABLE} names another"
+        )
+    return IN_CONF
+
+
+class _Version(argparse.Action):
+    """Shows the version. Unlike argparse's own, it looks only when it is asked, and breaks no
+    lines."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object, **__: object) -> None:
+        say(version.described())
+        parser.exit()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="gateway", description="Real-time web messaging in front of RabbitMQ."
@@ -70,10 +109,25 @@ def _parser() -> argparse.ArgumentParser:
         "--config",
         type=Path,
         metavar="FILE",
-        default=Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG)),
-        help=f"the configuration (default: ${CONFIG_VARIABLE}, else {DEFAULT_CONFIG})",
+        default=_named(),
+        help=f"the configuration (default: ${CONFIG_VARIABLE}, else {HERE}, else {IN_CONF})",
+    )
+    parser.add_argument(
+        "--version",
+        action=_Version,
+        nargs=0,
+        help="show the version, the commit and the libraries, and end",
     )
     top = parser.add_subparsers(metavar="COMMAND", required=True)
+    beginning = top.add_parser("init", help=initial.HELP, description=initial.HELP)
+    beginning.set_defaults(command=initial.write)
+    beginning.add_argument(
+        "--origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="where browsers find the pages, e.g. https://school.example; may be given again",
+    )
     _add(top, "serve", commands.serve)
     _add(top, "check-config", commands.check_config)
     _add_administrator(_add(top, "doctor", commands.diagnose))

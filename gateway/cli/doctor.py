@@ -32,7 +32,7 @@ from gateway.auth.jwks import read_key_set
 from gateway.auth.passcodes import Passcodes
 from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.tokens import key_source, published_keys
-from gateway.cli import administrator
+from gateway.cli import administrator, listening
 from gateway.cli.administrator import Access
 from gateway.cli.findings import Finding
 from gateway.cli.serving_gateway import its_states
@@ -62,7 +62,9 @@ async def examine(
     ``access``: an administrator's, to look at policies. ``remedy``: the command that sets them.
     """
     yield _origins(config)
-    yield _internal_listener(config)
+    for finding in await listening.listeners(config.server):
+        yield finding
+    yield _internal_access(config)
     yield _open_files(config)
     yield _access(config)
     yield _certificate(config)
@@ -108,8 +110,8 @@ def _origins(config: Config) -> Finding:
     return Finding(f"{what}: {', '.join(origins)}")
 
 
-def _internal_listener(config: Config) -> Finding:
-    what = "internal listener"
+def _internal_access(config: Config) -> Finding:
+    what = "access to the internal listener"
     if shortage := networks_shortage(config.server):
         return Finding(what, shortage, "add the networks of the RabbitMQ nodes")
     return Finding(what)

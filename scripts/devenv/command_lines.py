@@ -254,6 +254,19 @@ def screenshots() -> argparse.ArgumentParser:
     return parser
 
 
+def package() -> argparse.ArgumentParser:
+    """`scripts/package`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/package",
+        description="Build the gateway's wheel: code, built pages, migrations, conf/, and the"
+        " commit that it is made of.",
+    )
+    parser.add_argument(
+        "--out", type=Path, default=_RUN / "package", metavar="FOLDER", help="where it goes"
+    )
+    return parser
+
+
 def package_library() -> argparse.ArgumentParser:
     """`scripts/package-library`."""
     parser = argparse.ArgumentParser(
@@ -330,6 +343,7 @@ PARSERS: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
     "floods": floods,
     "fuzz": fuzz,
     "mutants": mutants,
+    "package": package,
     "package-library": package_library,
     "screenshots": screenshots,
 }

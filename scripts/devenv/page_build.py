@@ -5,8 +5,10 @@ itself has changed; the gateway serves what it finds there when it starts.
 """
 
 import hashlib
+import json
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -22,14 +24,14 @@ def ensure(progress: Progress, project: Path = PROJECT) -> None:
     """Make `static/built` match the sources, unless it does already. Needs what
     :mod:`devenv.vendor` fetches."""
     target = project / "static" / "built"
-    stamp, wanted = target / ".stamp", digest(project)
-    if stamp.exists() and stamp.read_text() == wanted:
+    if is_current(project):
         return
+    wanted = digest(project)
     progress("building the pages")
     fresh = Path(mkdtemp(prefix=".built.", dir=target.parent))
     try:
         build(project, fresh, progress)
-        (fresh / stamp.name).write_text(wanted)
+        (fresh / ".stamp").write_text(wanted)
         fresh.chmod(0o755)
         old = target.with_name(f"{fresh.name}.old")
         if target.exists():
@@ -38,6 +40,22 @@ def ensure(progress: Progress, project: Path = PROJECT) -> None:
         shutil.rmtree(old, ignore_errors=True)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+def is_current(project: Path) -> bool:
+    """Whether `static/built` was made of the sources as they are."""
+    stamp = project / "static" / "built" / ".stamp"
+    return stamp.exists() and stamp.read_text() == digest(project)
+
+
+def built(project: Path) -> Iterator[Path]:
+    """The files that `static/built` must have, beginning with the one that names the others."""
+    manifest = project / "static" / "built" / "manifest.json"
+    yield manifest
+    if manifest.is_file():
+        named = json.loads(manifest.read_text(encoding="utf-8"))
+        for name in [*named["pages"].values(), *named["files"]]:
+            yield from (manifest.with_name(name + ending) for ending in ("", ".gz", ".br"))
 
 
 def build(project: Path, target: Path, progress: Progress) -> None:

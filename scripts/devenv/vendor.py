@@ -10,6 +10,7 @@ browsers get. Icons are masks of the style sheets:
 import hashlib
 import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from devenv import long_command, page_build
@@ -104,6 +105,13 @@ def lay_out(modules: Path, target: Path) -> None:
             destination = target / target_name / relative
             destination.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, destination)
+
+
+def laid_out(project: Path) -> Iterator[Path]:
+    """The files that `static/vendor` must have; of a folder its first module."""
+    for _, name in _LAYOUT:
+        path = project / "static" / "vendor" / name
+        yield path if path.suffix or path.name == "LICENSE" else path / "index.js"
 
 
 def _wanted(project: Path) -> str:

@@ -299,7 +299,7 @@ class Broker(_Table):
 
 class Store(_Table):
     """The database: ``sqlite:///path`` or ``postgresql://user:password@host/database``, with
-    libpq's parameters.
+    libpq's parameters. ``migrate``: see :attr:`serve_migrates`; None: with SQLite only.
 
     :func:`load` takes a relative path from the configuration's folder, wherever the command is run.
     ``timeout``: seconds that a call may take.
@@ -309,6 +309,15 @@ class Store(_Table):
     url_file: Path | None = None
     timeout: PositiveFloat = 5.0
     connections: PositiveInt = 8
+    migrate: bool | None = None
+
+    @property
+    def serve_migrates(self) -> bool:
+        """Whether ``gateway serve`` brings the tables up to date when it starts."""
+        if self.migrate is not None:
+            return self.migrate
+        # A file has one gateway; a server has others, which somebody replaces one by one.
+        return isinstance(database_url.parse(self.url.get_secret_value()), database_url.SqliteFile)
 
     @field_validator("url")
     @classmethod

@@ -114,25 +114,9 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
     mq = rabbitmq(f)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(f.tasks.close)
-        kept = config.history
-        quota = Quota(kept.room_messages, kept.room_megabytes * 1024 * 1024)
-        store = await Store.open(
-            config.store.url.get_secret_value(),
-            call_timeout=config.store.timeout,
-            connections=config.store.connections,
-            posting=PostLimits(
-                quota,
-                body=config.limits.body_bytes,
-                nesting=nesting.MOST,
-                type=MAX_TYPE_LENGTH,
-                kept=config.limits.kept_bytes,
-                kept_of_room=config.limits.kept_of_room,
-                kept_of_user=config.limits.kept_of_user,
-            ),
-        )
-        store.quota = quota
+        store = await opened_store(config, migrate=config.store.serve_migrates)
         stack.push_async_callback(store.close)
-        logger.info("database %s", store.name)
+        logger.info("database %s %s", store.name, store.schema)
         _keep_history(f, store, stack)
         guesses = Guesses(f.budgets, clock=f.clock.monotonic)
         accounts = Accounts(store, guesses=guesses, budgets=f.budgets)
@@ -192,6 +176,30 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             gateway.reloadable,
             on_nodes=[*mq.on_nodes, gateway.live.hub],
         )
+
+
+async def opened_store(config: Config, *, migrate: bool) -> Store:
+    """The database of a gateway that serves, with the limits of what applications post there by
+    themselves. Raises :class:`StoreUnavailable`."""
+    kept, limits = config.history, config.limits
+    quota = Quota(kept.room_messages, kept.room_megabytes * 1024 * 1024)
+    store = await Store.open(
+        config.store.url.get_secret_value(),
+        migrate=migrate,
+        call_timeout=config.store.timeout,
+        connections=config.store.connections,
+        posting=PostLimits(
+            quota,
+            body=limits.body_bytes,
+            nesting=nesting.MOST,
+            type=MAX_TYPE_LENGTH,
+            kept=limits.kept_bytes,
+            kept_of_room=limits.kept_of_room,
+            kept_of_user=limits.kept_of_user,
+        ),
+    )
+    store.quota = quota
+    return store
 
 
 def _begin(stack: AsyncExitStack, *parts: Part) -> None:

@@ -130,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add(top, "serve", commands.serve)
     _add(top, "check-config", commands.check_config)
+    _add(top, "migrate", commands.migrate)
     _add_administrator(_add(top, "doctor", commands.diagnose))
 
     _add_users(top)

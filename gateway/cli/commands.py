@@ -37,6 +37,21 @@ def serve(options: argparse.Namespace, settings: Config) -> int:
     return 0
 
 
+def migrate(_: argparse.Namespace, settings: Config) -> int:
+    """Make the tables of the database, or bring them up to date. Gateways of the version before go
+    on meanwhile."""
+
+    async def bring_up_to_date() -> str:
+        store = await main.opened_store(settings, migrate=True)
+        try:
+            return f"database {store.name} {store.schema}"
+        finally:
+            await store.close()
+
+    say(run(bring_up_to_date()))
+    return 0
+
+
 def check_config(_: argparse.Namespace, settings: Config) -> int:
     """Show the configuration that is in force, without its secrets; refuse one that cannot
     serve."""

@@ -56,8 +56,8 @@ _GUEST: Final = "guest"
 async def examine(
     config: Config, access: Access | None = None, *, remedy: str
 ) -> AsyncIterator[Finding]:
-    """Check everything the gateway needs; nothing is changed but the database's schema, and a queue
-    for a trial comes and goes.
+    """Check everything the gateway needs; nothing is changed, and a queue for a trial comes and
+    goes.
 
     ``access``: an administrator's, to look at policies. ``remedy``: the command that sets them.
     """
@@ -228,7 +228,8 @@ async def _database(config: Config) -> tuple[list[int], Finding]:
             connections=config.store.connections,
         )
     except GatewayError as error:
-        return [], Finding("database", error.detail, "check store.url")
+        mend = "run: gateway migrate, if it says so; otherwise check store.url"
+        return [], Finding("database", error.detail, mend)
     what = f"database {store.name}"
     try:
         rooms = await store.open_rooms()
@@ -250,7 +251,7 @@ async def _database(config: Config) -> tuple[list[int], Finding]:
             "there is no account, and no tokens are accepted: nobody can log in",
             "run: gateway user add NAME --role host",
         )
-    return rooms, Finding(what)
+    return rooms, Finding(f"{what} {store.schema}")
 
 
 async def _node(config: Config, node: Node, context: ssl.SSLContext) -> AsyncIterator[Finding]:

@@ -1,4 +1,4 @@
-"""``gateway init``: a configuration to begin with."""
+"""The command ``gateway init``: a configuration to begin with."""
 
 from __future__ import annotations
 

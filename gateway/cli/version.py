@@ -1,4 +1,4 @@
-"""What ``gateway --version`` tells: the version, the commit, and the libraries that decide."""
+"""The answer of ``gateway --version``: the version, the commit, and the libraries that decide."""
 
 from __future__ import annotations
 

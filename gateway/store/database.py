@@ -64,8 +64,12 @@ class Database(Protocol):
     async def write(self, change: Callable[[Connection], T]) -> T:
         """Run a transaction that writes. It is durable when this returns."""
 
-    async def migrate(self) -> None:
-        """Bring the tables up to date. Raises if they are newer than this code."""
+    async def open(self, *, migrate: bool) -> str:
+        """Begin to use the database. Returns what was found, or done, in words.
+
+        ``migrate``: bring the tables up to date first. Without it nothing is changed, and tables
+        that this code cannot use are refused by :class:`gateway.errors.StoreUnavailable`.
+        """
 
     async def hear(self, heard: Callable[[], None]) -> None:
         """Call ``heard`` whenever another program has stored a message, until the connection is

@@ -21,6 +21,7 @@ from gateway.store import post_function, schema
 from gateway.store.database import CONNECTIONS, Readers
 from gateway.store.failures import Consequence, consequence, reason, unavailable
 from gateway.store.post_function import CHANNEL, PostLimits
+from gateway.store.schema import Fit
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -77,7 +78,7 @@ class PostgresDatabase:
         posting: PostLimits | None = None,
     ) -> None:
         self._server = server
-        self._posting = posting or PostLimits()
+        self._posting = posting
         self._timeout = timeout
         self._pooled = server.pooled
         #: The current generation of connections; those of an earlier one are not used any more.
@@ -125,9 +126,9 @@ class PostgresDatabase:
     async def write(self, change: Callable[[Connection], T]) -> T:
         return await self._run(self._engine, change, writes=True)
 
-    async def migrate(self) -> None:
+    async def open(self, *, migrate: bool) -> str:
         try:
-            await asyncio.to_thread(asyncio.run, self._migrate())
+            return await asyncio.to_thread(asyncio.run, self._open(migrate=migrate))
         except _FAILURES as error:
             raise StoreUnavailable(f"PostgreSQL: {_advice(error)}") from error
         except ValueError:
@@ -174,10 +175,12 @@ class PostgresDatabase:
         for threads in self._threads.values():
             threads.shutdown(wait=False)
 
-    async def _migrate(self) -> None:
+    async def _open(self, *, migrate: bool) -> str:
         engine = self._make(poolclass=NullPool)
         async with asyncio.timeout(MIGRATION_TIMEOUT), engine.begin() as connection:
-            await connection.run_sync(_upgrade_alone, self._posting)
+            if migrate:
+                return await connection.run_sync(_upgrade_alone, self._posting or PostLimits())
+            return await connection.run_sync(_checked, self._posting)
 
     async def _ask(self, engine: AsyncEngine, query: Callable[[Connection], T]) -> T:
         return await self._run(engine if self._pooled else self._quick[engine], query, writes=False)
@@ -302,16 +305,43 @@ class PostgresDatabase:
             raise DisconnectionError
 
 
-def _upgrade_alone(connection: Connection, posting: PostLimits) -> None:
+def _upgrade_alone(connection: Connection, posting: PostLimits) -> str:
+    _stand_alone(connection)
+    told = schema.migrated(connection)
+    _renew_functions(connection, posting)
+    return told
+
+
+def _checked(connection: Connection, posting: PostLimits | None) -> str:
+    """Check the tables; the functions for applications get the limits of a gateway that serves."""
+    if posting is None:
+        _find_tables(connection)
+        return schema.described(connection)
+    _stand_alone(connection)
+    told = schema.described(connection)
+    _renew_functions(connection, posting)
+    return told
+
+
+def _renew_functions(connection: Connection, posting: PostLimits) -> None:
+    # Those of a newer version stay.
+    if schema.found(connection).fit is Fit.CURRENT:
+        post_function.install(connection, posting)
+
+
+def _stand_alone(connection: Connection) -> None:
+    """Keep every other gateway that opens the database waiting until the transaction ends."""
     # Another gateway that migrates, or a large table, may take longer than any other statement.
     connection.execute(text(f"SET LOCAL {_STATEMENT} = 0"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
+    _find_tables(connection)
+
+
+def _find_tables(connection: Connection) -> None:
     # Where the tables are, they stay. A login of the name "interact" would make new ones in the
     # schema of that name, which it has since gateway/store/post_function.py made it.
     if where := connection.execute(_TABLES_ARE_IN).scalar():
         connection.exec_driver_sql(f"SET LOCAL search_path TO {where}")
-    schema.upgrade(connection)
-    post_function.install(connection, posting)
 
 
 def _advice(error: Exception) -> str:

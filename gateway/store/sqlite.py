@@ -107,12 +107,23 @@ class SqliteDatabase:
     def free_bytes(self) -> int | None:
         return self._free
 
-    async def migrate(self) -> None:
+    async def open(self, *, migrate: bool) -> str:
         threads = asyncio.get_running_loop()
         try:
-            await threads.run_in_executor(self._writer, _create, self._path)
-            await threads.run_in_executor(
-                self._writer, partial(_transaction, self._writing, schema.upgrade, late=math.inf)
+            if migrate:
+                await threads.run_in_executor(self._writer, _create, self._path)
+            elif not await threads.run_in_executor(self._readers, self._path.exists):
+                raise StoreUnavailable(
+                    f"{self._path} does not exist: run `gateway migrate`, which makes it; or see"
+                    " store.url"
+                )
+            worker, engine, work = (
+                (self._writer, self._writing, schema.migrated)
+                if migrate
+                else (self._readers, self._reading, schema.described)
+            )
+            told = await threads.run_in_executor(
+                worker, partial(_transaction, engine, work, late=math.inf)
             )
         except OSError as error:
             raise StoreUnavailable(
@@ -122,6 +133,7 @@ class SqliteDatabase:
         except (DBAPIError, sqlite3.Error) as error:
             raise StoreUnavailable(f"{self._path}: {reason(error)}; see store.url") from error
         self._opened = await threads.run_in_executor(self._readers, _identity, self._path)
+        return told
 
     async def hear(self, heard: Callable[[], None]) -> None:
         """Wait for ever: a file tells nobody of a change, and has one gateway."""

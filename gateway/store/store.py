@@ -88,6 +88,8 @@ class Store:
         #: For each room, and for its keys; set before anything is stored.
         self.quota = Quota()
         self.key_bound: KeyBound = nothing_refused
+        #: What was found at opening, or done: "is at revision 0021".
+        self.schema = ""
         self._database = Watched(
             database, probe=lambda connection, size: leases.probe(connection, self.gateway, size)
         )
@@ -122,24 +124,29 @@ class Store:
         cls,
         url: str,
         *,
+        migrate: bool = False,
         call_timeout: float = TIMEOUT,
         connections: int = CONNECTIONS,
         posting: PostLimits | None = None,
     ) -> Self:
-        """Open and migrate ``sqlite:///file`` or ``postgresql://…`` (with libpq's parameters).
+        """Open ``sqlite:///file`` or ``postgresql://…`` (with libpq's parameters).
 
-        Raises :class:`gateway.errors.StoreUnavailable`, whose text tells the operator what to do;
-        it never holds the password. ``call_timeout``: seconds that each call may take.
-        ``connections``: the most to PostgreSQL, besides those for pages. ``posting``: for
-        what applications store in their own transactions.
+        ``migrate``: make the tables, or bring them up to date; without it tables that this version
+        cannot use are refused. Raises :class:`gateway.errors.StoreUnavailable`, whose text tells
+        the operator what to do; it never holds the password. ``call_timeout``: seconds that each
+        call may take. ``connections``: the most to PostgreSQL, besides those for pages.
+        ``posting``: for what applications store in their own transactions; None: this is no
+        gateway that serves.
         """
         database = _database(url, timeout=call_timeout, connections=connections, posting=posting)
         try:
-            await database.migrate()
+            told = await database.open(migrate=migrate)
         except BaseException:
             await database.close()
             raise
-        return cls(database)
+        store = cls(database)
+        store.schema = told
+        return store
 
     async def close(self) -> None:
         await self._database.close()

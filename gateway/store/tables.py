@@ -401,6 +401,11 @@ counters: Final = Table(
     Column("value", _Number, nullable=False),
 )
 
+#: The revision that a program must know to use the tables, in one row: :mod:`gateway.store.schema`.
+compatibility: Final = Table(
+    "compatibility", metadata, Column("oldest", String(32), nullable=False)
+)
+
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
     """The condition ``column IN`` the values of a parameter, which is a :func:`padded` list."""

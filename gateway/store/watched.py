@@ -86,8 +86,8 @@ class Watched:
         self._written = self._clock()
         return result
 
-    async def migrate(self) -> None:
-        await self._database.migrate()
+    async def open(self, *, migrate: bool) -> str:
+        return await self._database.open(migrate=migrate)
 
     async def hear(self, heard: Callable[[], None]) -> None:
         # Not watched: who posts does not need it, and an idle connection may be lost for itself.

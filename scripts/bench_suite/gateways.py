@@ -152,7 +152,7 @@ def gateway(
             else:
                 tables[name_of_table] = more
         if store:
-            tables["store"]["url"] = store
+            tables["store"] |= {"url": store, "migrate": True}
         config.write_text(gateway_toml.render({"fanout": fanout, **settings, **tables}))
         command = [sys.executable, "-m", "gateway", "--config", str(config)]
         log = lab.folder / f"gateway-{fanout}.log"

@@ -31,26 +31,23 @@ def ensure(memo: Path, database: Path, gateway: Sequence[str], progress: Progres
     """
     if memo.exists() and database.exists():
         return _read(memo)
-    progress("making the demo accounts")
+    progress("making the database and the demo accounts")
+    _run([*gateway, "migrate"])
     passwords = {user: secrets.token_urlsafe(9) for user in ROLES}
     for user, role in ROLES.items():
-        result = subprocess.run(
-            [
-                *gateway,
-                *("user", "add", user, "--replace", "--password-stdin"),
-                *(("--role", role) if role else ()),
-            ],
-            input=passwords[user] + "\n",
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if result.returncode:
-            raise SetupError(f"gateway user add {user} failed:\n{result.stderr}")
+        add = ["user", "add", user, "--replace", "--password-stdin"]
+        roles = ["--role", role] if role else []
+        _run([*gateway, *add, *roles], passwords[user] + "\n")
     memo.unlink(missing_ok=True)
     memo.touch(mode=0o600)
     memo.write_text(json.dumps(passwords))
     return _read(memo)
+
+
+def _run(command: Sequence[str], typed: str = "") -> None:
+    result = subprocess.run(command, input=typed, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise SetupError(f"{' '.join(command)} failed:\n{result.stderr}")
 
 
 def _read(memo: Path) -> list[Login]:

@@ -390,6 +390,7 @@ audience = "{AUDIENCE}"
 
 [store]
 url = "{self._store}"
+migrate = true
 
 [broker]
 user = "{account.name}"

@@ -16,7 +16,7 @@ def make_tables(url: str) -> None:
     """Apply all migrations to the database."""
 
     async def open_once() -> None:
-        await (await Store.open(url)).close()
+        await (await Store.open(url, migrate=True)).close()
 
     # The loop of the test that is being set up stays the current one.
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:

@@ -66,7 +66,9 @@ def test_it_serves_from_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
         )
 
     told = gateway("--version").stdout
-    assert re.match(rf"interact-gateway {version('interact-gateway')} \(commit [0-9a-f]{{12}}", told)
+    assert re.match(
+        rf"interact-gateway {version('interact-gateway')} \(commit [0-9a-f]{{12}}", told
+    )
     begun = gateway("init", "--origin", "http://localhost:8080")
     assert begun.returncode == 0, begun.stderr
     # Everything that the text names is there.
@@ -83,6 +85,7 @@ def test_it_serves_from_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
         | ports
         | {
             "GATEWAY_SERVER__ADDRESS": "127.0.0.1",
+            "GATEWAY_SERVER__NOTICE_TIME": "0",
             "GATEWAY_BROKER__NODES": (
                 '[{"name":"r1","web_stomp":"ws://127.0.0.1:9/ws","amqp":"amqp://127.0.0.1:9"}]'
             ),
@@ -114,12 +117,12 @@ def test_it_serves_from_an_empty_folder(wheel: Path, tmp_path: Path) -> None:
 
 def _fresh_environment(folder: Path, wheel: Path) -> Path:
     """A virtual environment with the wheel, and with what the wheel depends on from this one."""
-    run = [sys.executable, "-m", "venv", "--without-pip", folder]
+    run = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
     subprocess.run(run, check=True, timeout=60)  # noqa: S603 - our own Python
     python = folder / "bin" / "python"
     install = [
-        *(sys.executable, "-m", "pip", "--python", python, "install", "--quiet"),
-        *("--disable-pip-version-check", "--no-index", "--no-deps", wheel),
+        *(sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"),
+        *("--disable-pip-version-check", "--no-index", "--no-deps", str(wheel)),
     ]
     subprocess.run(install, check=True, timeout=120)  # noqa: S603 - our own Python
     (packages,) = folder.glob("lib/python*/site-packages")

@@ -97,7 +97,7 @@ def by_the_database(_: list[GatewayProcess], store: str) -> tuple[float, float]:
     program's start and of its connection does not count."""
 
     async def put() -> tuple[float, float]:
-        opened = await Store.open(store)
+        opened = await Store.open(store, migrate=True)
         await opened.ping()
         now, began = datetime.now(UTC), time.monotonic()
         until = now + timedelta(days=1)

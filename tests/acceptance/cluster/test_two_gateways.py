@@ -135,7 +135,7 @@ def test_messages_that_a_killed_gateway_has_answered_are_published_by_the_other_
 
 async def _fill(url: str, room: int, count: int) -> None:
     """Give the room a long history, as it is when RabbitMQ has taken all of it."""
-    store = await Store.open(url)
+    store = await Store.open(url, migrate=True)
     stream = Stream(Audience.PUBLIC, room)
     for start in range(0, count, 500):
         drafts = [

@@ -64,7 +64,7 @@ async def running(
     database: Path, nodes: Sequence[Node], credentials: Credentials
 ) -> AsyncIterator[Gateway]:
     rng = Random(1)  # noqa: S311 - spreads load, guards nothing
-    store = await Store.open(f"sqlite:///{database}")
+    store = await Store.open(f"sqlite:///{database}", migrate=True)
     publisher = Publisher(nodes, credentials, TOPOLOGY, timeout=5.0, rng=rng, tasks=Tasks())
     mender = mender_of(store, publisher)
     outbox = Outbox(store, publisher, TOPOLOGY, queues=mender, rng=rng, tasks=Tasks())

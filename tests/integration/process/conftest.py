@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from gateway.cli import arguments as cli
+from tests.integration.conftest import SqliteTables
 
 SECRET = "the gateway's own secret, long enough"
 JWT_SECRET = "the issuer's secret, long enough for HS256"
@@ -35,8 +36,9 @@ Run = Callable[..., Result]
 
 
 @pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def environment(tmp_path: Path, sqlite_tables: SqliteTables) -> dict[str, str]:
     """A configuration beyond the example; tests change it before they run commands."""
+    sqlite_tables(tmp_path / "interact.db")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")}
     return inherited | {
         "GATEWAY_CONFIG": str(Path(__file__).parents[3] / "conf" / "gateway.toml"),

@@ -32,7 +32,7 @@ async def _enrol(url: str) -> float:
     for _ in range(10):
         hashed = hasher.hash(PASSWORD)
     seconds = (time.monotonic() - began) / 10
-    store = await Store.open(url)
+    store = await Store.open(url, migrate=True)
     try:
         for number in range(PUPILS):
             await store.put_account(Account(f"pupil {number}", hashed, frozenset()))

@@ -143,7 +143,7 @@ def test_a_name_that_stands_in_another_form_is_named_and_can_be_given_to_somebod
     run: Run, environment: dict[str, str]
 ) -> None:
     async def stand() -> None:
-        store = await Store.open(environment["GATEWAY_STORE__URL"])
+        store = await Store.open(environment["GATEWAY_STORE__URL"], migrate=True)
         try:
             await store.put_account(Account("ｋｉｍ", "x", frozenset()))
             await store.put_account(Account("kim", "x", frozenset()))
@@ -213,6 +213,13 @@ def test_every_command_means_the_database_beside_the_configuration(
     configuration.write_text(Path(environment["GATEWAY_CONFIG"]).read_text())
     environment["GATEWAY_CONFIG"] = str(configuration)
     environment["GATEWAY_STORE__URL"] = "sqlite:///interact.db"
+    # None but this one makes it.
+    missing = run("user", "list")
+    assert missing.returncode == 1
+    assert f"{tmp_path}/etc/interact.db does not exist: run `gateway migrate`" in missing.stderr
+    told = run("migrate").stdout
+    assert told.startswith(f"database {tmp_path}/etc/interact.db was without tables, is at rev")
+    assert run("migrate").stdout.endswith("; nothing to do\n")
     for number, folder in enumerate(("one", "two")):
         (tmp_path / folder).mkdir()
         monkeypatch.chdir(tmp_path / folder)

@@ -17,7 +17,7 @@ LONG = "x" * 300
 
 def log_in(environment: dict[str, str], *sessions: LoginSession) -> None:
     async def add() -> None:
-        store = await Store.open(environment["GATEWAY_STORE__URL"])
+        store = await Store.open(environment["GATEWAY_STORE__URL"], migrate=True)
         for session in sessions:
             await store.add_session(session)
         await store.close()

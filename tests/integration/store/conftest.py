@@ -47,7 +47,7 @@ def store_url(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def store(store_url: str, io_loop: IOLoop) -> Iterator[Store]:
-    opened: Store = io_loop.run_sync(partial(Store.open, store_url))
+    opened: Store = io_loop.run_sync(partial(Store.open, store_url, migrate=True))
     yield opened
     io_loop.run_sync(opened.close)
 
@@ -55,6 +55,6 @@ def store(store_url: str, io_loop: IOLoop) -> Iterator[Store]:
 @pytest.fixture
 def other_gateway(store: Store, store_url: str, io_loop: IOLoop) -> Iterator[Store]:
     """A second gateway's store on the same database."""
-    opened: Store = io_loop.run_sync(partial(Store.open, store_url))
+    opened: Store = io_loop.run_sync(partial(Store.open, store_url, migrate=True))
     yield opened
     io_loop.run_sync(opened.close)

@@ -55,7 +55,7 @@ class Stage:
 @asynccontextmanager
 async def stage(path: Path) -> AsyncIterator[Stage]:
     database = SqliteDatabase(str(path), timeout=20.0)
-    await database.migrate()
+    await database.open(migrate=True)
     await database.write(lambda c: c.execute(text("CREATE TABLE numbers (n INTEGER UNIQUE)")))
     yield Stage(path, database)
     await database.close()

@@ -27,7 +27,7 @@ from gateway.store import Store
 from tests.integration.store.content import draft
 
 async def write():
-    store = await Store.open(sys.argv[1])
+    store = await Store.open(sys.argv[1], migrate=True)
     while True:
         one = draft(Stream(Audience.PUBLIC, int(sys.argv[2])))
         await store.append([one])
@@ -48,7 +48,7 @@ def lock_all(connection):
     time.sleep(600)
 
 async def hang():
-    store = await Store.open(sys.argv[1], call_timeout=3.0)
+    store = await Store.open(sys.argv[1], call_timeout=3.0, migrate=True)
     await store._database.write(lock_all)
 
 asyncio.run(hang())
@@ -84,7 +84,7 @@ async def test_acknowledged_messages_survive_a_kill(store: Store, store_url: str
 async def test_a_lock_that_another_process_holds_is_given_up_in_time(tmp_path: Path) -> None:
     path = tmp_path / "interact.db"
     # Long enough for the call that must succeed on a busy disk.
-    store = await Store.open(f"sqlite:///{path}", call_timeout=2.0)
+    store = await Store.open(f"sqlite:///{path}", call_timeout=2.0, migrate=True)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable):
@@ -99,7 +99,7 @@ async def test_a_lock_that_another_process_holds_is_given_up_in_time(tmp_path: P
 @pytest.mark.gen_test
 async def test_a_write_that_was_given_up_is_not_done_later(tmp_path: Path) -> None:
     """The writer is busy with another call for longer than the time there is."""
-    store = await Store.open(f"sqlite:///{tmp_path}/interact.db", call_timeout=0.4)
+    store = await Store.open(f"sqlite:///{tmp_path}/interact.db", call_timeout=0.4, migrate=True)
     outcomes = await asyncio.gather(
         store._database.write(lambda connection: time.sleep(0.6)),
         store.create_room("a room", MEMBERS, NOON),
@@ -107,7 +107,7 @@ async def test_a_write_that_was_given_up_is_not_done_later(tmp_path: Path) -> No
     )
     assert [type(outcome) for outcome in outcomes] == [StoreUnavailable] * 2
     await store.close()
-    again = await Store.open(f"sqlite:///{tmp_path}/interact.db")
+    again = await Store.open(f"sqlite:///{tmp_path}/interact.db", migrate=True)
     assert await again.open_rooms() == []
     await again.close()
 
@@ -117,7 +117,7 @@ async def test_a_write_that_was_given_up_is_not_done_later(tmp_path: Path) -> No
 async def test_calls_fail_while_postgresql_is_down_and_work_when_it_is_back(
     postgres: Postgres, postgres_url: str
 ) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     before = stored(await store.append([draft(stream, 1)]))
     await asyncio.to_thread(postgres.stop)
@@ -138,7 +138,7 @@ async def test_calls_fail_while_postgresql_is_down_and_work_when_it_is_back(
 async def test_a_restart_between_two_calls_is_not_noticed(
     postgres: Postgres, postgres_url: str
 ) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     # More than one connection in the pool.
     await asyncio.gather(*(store.append([draft(stream)]) for _ in range(8)))
@@ -162,7 +162,7 @@ def _stopped(processes: list[int]) -> Iterator[None]:
 @pytest.mark.postgres
 @pytest.mark.gen_test
 async def test_calls_to_a_postgresql_that_hangs_end_in_time(postgres_url: str) -> None:
-    store = await Store.open(postgres_url, call_timeout=1.0)
+    store = await Store.open(postgres_url, call_timeout=1.0, migrate=True)
     stream = await new_stream(store)
     admin = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
     mine = "SELECT pid FROM pg_stat_activity WHERE application_name = 'interact-gateway'"
@@ -188,7 +188,8 @@ async def test_a_gateway_that_hangs_in_a_transaction_does_not_stop_the_others(
 ) -> None:
     # Both have a connection before the rooms are locked.
     store, impatient = [
-        await Store.open(postgres_url, call_timeout=seconds) for seconds in (30.0, 1.0)
+        await Store.open(postgres_url, call_timeout=seconds, migrate=True)
+        for seconds in (30.0, 1.0)
     ]
     stream = await new_stream(store)
     assert await impatient.open_rooms()

@@ -48,7 +48,7 @@ async def granted(url: str) -> Any:
 
 
 async def test_what_an_application_keeps_is_the_fold_of_the_history(postgres_url: str) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     connection = await granted(postgres_url)
     async with connection.transaction():
@@ -87,7 +87,7 @@ async def test_what_an_application_keeps_is_the_fold_of_the_history(postgres_url
 
 
 async def test_a_condition_is_judged_at_the_commit(postgres_url: str) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     connection = await granted(postgres_url)
     with pytest.raises(asyncpg.PostgresError, match="nothing stands under the key voting"):
@@ -114,7 +114,7 @@ async def test_a_condition_is_judged_at_the_commit(postgres_url: str) -> None:
 
 async def test_a_wrong_key_and_too_many_are_refused(postgres_url: str) -> None:
     limits = PostLimits(kept=100, kept_of_room=1, kept_of_user=2)
-    store = await Store.open(postgres_url, posting=limits)
+    store = await Store.open(postgres_url, posting=limits, migrate=True)
     stream = await new_stream(store)
     connection = await granted(postgres_url)
     for key, changed, error in (
@@ -145,7 +145,7 @@ async def test_a_wrong_key_and_too_many_are_refused(postgres_url: str) -> None:
 
 
 async def test_an_id_is_one_entry(postgres_url: str) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     connection = await granted(postgres_url)
     id = await keep(connection, stream, "a", 1, of_user="kim", sender="hanna")
@@ -166,7 +166,7 @@ async def test_an_id_is_one_entry(postgres_url: str) -> None:
 
 
 async def test_keeping_is_granted_apart_and_what_is_inside_to_nobody(postgres_url: str) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     async with application(postgres_url) as connection:
         await post(connection, stream)
@@ -180,7 +180,7 @@ async def test_keeping_is_granted_apart_and_what_is_inside_to_nobody(postgres_ur
         await owner.execute(f"GRANT EXECUTE ON FUNCTION interact.keep TO {role}")
         await keep(connection, stream, "a", 1)
         # A gateway that starts anew takes nothing away.
-        await (await Store.open(postgres_url)).close()
+        await (await Store.open(postgres_url, migrate=True)).close()
         await keep(connection, stream, "b", 1)
         await owner.close()
     await store.close()
@@ -189,7 +189,7 @@ async def test_keeping_is_granted_apart_and_what_is_inside_to_nobody(postgres_ur
 async def test_a_function_of_the_version_before_is_renewed_with_its_grants(
     postgres_url: str,
 ) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     async with application(postgres_url) as connection:
         owner = await granted(postgres_url)
@@ -198,7 +198,7 @@ async def test_a_function_of_the_version_before_is_renewed_with_its_grants(
             " ALTER TABLE interact.posted DROP COLUMN keep, DROP COLUMN of_user,"
             " DROP COLUMN only_while"
         )
-        await (await Store.open(postgres_url)).close()
+        await (await Store.open(postgres_url, migrate=True)).close()
         await post(connection, stream, "as before")
         await keep(owner, stream, "a", 1)
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

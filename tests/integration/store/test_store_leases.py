@@ -79,7 +79,9 @@ async def test_a_message_published_by_any_gateway_has_left_the_outbox_for_all(
 
 @pytest.mark.gen_test
 async def test_a_gateway_on_a_file_does_not_wait_for_the_one_before(tmp_path: object) -> None:
-    before, after = [await Store.open(f"sqlite:///{tmp_path}/interact.db") for _ in range(2)]
+    before, after = [
+        await Store.open(f"sqlite:///{tmp_path}/interact.db", migrate=True) for _ in range(2)
+    ]
     await before.renew_lease(LONG)
     stream = await new_stream(before)
     await before.append([draft(stream)])
@@ -96,7 +98,7 @@ async def test_gateways_that_take_over_at_once_share_the_messages_and_none_goes_
 ) -> None:
     streams = [await new_stream(store) for _ in range(4)]
     kept = stored(await store.append([draft(streams[n % 4], n) for n in range(400)]))
-    gateways = [await Store.open(store_url) for _ in range(4)]
+    gateways = [await Store.open(store_url, migrate=True) for _ in range(4)]
     for gateway in gateways:
         await gateway.renew_lease(LONG)
     # On a file, where one who comes ends the lease of the one before, there is only the last.
@@ -125,7 +127,7 @@ async def test_gateways_that_take_over_at_once_share_the_messages_and_none_goes_
 async def test_rows_that_another_gateway_is_taking_are_skipped_and_not_waited_for(
     postgres: Postgres, postgres_url: str
 ) -> None:
-    store, slow, quick = [await Store.open(postgres_url) for _ in range(3)]
+    store, slow, quick = [await Store.open(postgres_url, migrate=True) for _ in range(3)]
     stream = await new_stream(store)
     await store.append([draft(stream), draft(stream)])
     for taker in (slow, quick):
@@ -163,7 +165,7 @@ async def test_a_gateway_compares_its_clock_with_the_databases(store: Store) -> 
 @pytest.mark.postgres
 @pytest.mark.gen_test
 async def test_living_gateways_read_of_each_other_what_each_has_written(postgres_url: str) -> None:
-    north, south, dead = [await Store.open(postgres_url) for _ in range(3)]
+    north, south, dead = [await Store.open(postgres_url, migrate=True) for _ in range(3)]
     for each in (north, south):
         assert not await each.renew_lease(LONG)
     # A gateway of an earlier version, or one that has not said anything yet.
@@ -186,7 +188,7 @@ async def test_living_gateways_read_of_each_other_what_each_has_written(postgres
 @pytest.mark.postgres
 @pytest.mark.gen_test
 async def test_what_a_gateway_leaves_others_hear_of_and_take(postgres_url: str) -> None:
-    leaving, taking = [await Store.open(postgres_url) for _ in range(2)]
+    leaving, taking = [await Store.open(postgres_url, migrate=True) for _ in range(2)]
     for each in (leaving, taking):
         await each.renew_lease(LONG)
     heard = asyncio.Event()

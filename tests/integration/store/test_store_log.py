@@ -104,7 +104,7 @@ async def test_a_reader_that_goes_on_is_told_of_and_writes_go_on(
 async def test_a_query_without_an_end_frees_its_thread_when_nobody_waits_any_more(
     store_url: str,
 ) -> None:
-    store = await Store.open(store_url, call_timeout=0.5)
+    store = await Store.open(store_url, call_timeout=0.5, migrate=True)
 
     def endless(connection: Connection) -> int:
         return int(connection.execute(text(ENDLESS)).scalar_one())

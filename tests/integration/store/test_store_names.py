@@ -39,6 +39,7 @@ async def stored(store: Store, room: int, sender: str, name: str | None = None) 
 
 #: What later migrations have added.
 LATER = (
+    "DROP TABLE compatibility",
     "DROP TABLE class_codes",
     "DROP TABLE knocks",
     "DROP TABLE turned_away",
@@ -79,7 +80,7 @@ async def test_a_migration_brings_names_into_their_form_and_shows_them_as_they_w
     before = await store.revisions([room.id])
     await store._database.write(_back)
     with caplog.at_level(logging.INFO):
-        again = await Store.open(store_url)
+        again = await Store.open(store_url, migrate=True)
     try:
         assert await again.members(room.id) == [
             Member("bob", PARTICIPANT),
@@ -142,7 +143,7 @@ async def test_names_that_would_fall_together_are_named_and_left_alone(
     await store.put_account(Account("☺", "x", frozenset()))
     before = await store.members(room.id)
     await store._database.write(_back)
-    again = await Store.open(store_url)
+    again = await Store.open(store_url, migrate=True)
     try:
         assert await again.members(room.id) == before
         assert [

@@ -45,7 +45,7 @@ async def test_the_migrations_make_the_tables_that_the_code_names(store: Store) 
 @pytest.mark.gen_test
 async def test_opening_again_keeps_everything(store: Store, store_url: str) -> None:
     room = await store.create_room("a room", MEMBERS, NOON)
-    again = await Store.open(store_url)
+    again = await Store.open(store_url, migrate=True)
     assert await again.room(room.id) == room
     await again.close()
 
@@ -54,22 +54,11 @@ async def test_opening_again_keeps_everything(store: Store, store_url: str) -> N
 async def test_gateways_that_start_at_once_on_an_empty_database_do_not_collide(
     store_url: str,
 ) -> None:
-    stores = await asyncio.gather(*(Store.open(store_url) for _ in range(6)))
+    stores = await asyncio.gather(*(Store.open(store_url, migrate=True) for _ in range(6)))
     numbers = [(await store.create_room("a room", MEMBERS, NOON)).id for store in stores]
     assert numbers == [1, 2, 3, 4, 5, 6]
     for store in stores:
         await store.close()
-
-
-@pytest.mark.gen_test
-async def test_a_database_of_a_newer_gateway_is_left_alone(store: Store, store_url: str) -> None:
-    await store._database.write(
-        lambda connection: connection.execute(
-            text("UPDATE alembic_version SET version_num = '9999'")
-        )
-    )
-    with pytest.raises(StoreUnavailable, match=r"9999.*newer"):
-        await Store.open(store_url)
 
 
 @pytest.mark.gen_test
@@ -80,7 +69,7 @@ async def test_migrating_leaves_logging_as_it_is(store_url: str) -> None:
         return [(one.level, list(one.handlers), one.disabled) for one in loggers]
 
     before = state()
-    await (await Store.open(store_url)).close()
+    await (await Store.open(store_url, migrate=True)).close()
     assert state() == before
 
 
@@ -90,7 +79,7 @@ def _modes(folder: Path) -> dict[str, int]:
 
 @pytest.mark.gen_test
 async def test_the_files_of_sqlite_are_for_their_owner_only(tmp_path: Path) -> None:
-    store = await Store.open(f"sqlite:///{tmp_path}/interact.db")
+    store = await Store.open(f"sqlite:///{tmp_path}/interact.db", migrate=True)
     await store.create_room("a room", MEMBERS, NOON)
     assert _modes(tmp_path) == dict.fromkeys(
         ("interact.db", "interact.db-wal", "interact.db-shm"), 0o600
@@ -100,7 +89,7 @@ async def test_the_files_of_sqlite_are_for_their_owner_only(tmp_path: Path) -> N
 
 @pytest.mark.gen_test
 async def test_sqlite_syncs_every_commit(tmp_path: Path) -> None:
-    store = await Store.open(f"sqlite:///{tmp_path}/interact.db")
+    store = await Store.open(f"sqlite:///{tmp_path}/interact.db", migrate=True)
 
     def pragmas(connection: Connection) -> list[Any]:
         names = ("synchronous", "journal_mode", "foreign_keys")
@@ -114,13 +103,13 @@ async def test_sqlite_syncs_every_commit(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["sqlite:///", "sqlite:///:memory:"])
 async def test_sqlite_in_memory_is_refused(url: str) -> None:
     with pytest.raises(StoreUnavailable, match="must name a file"):
-        await Store.open(url)
+        await Store.open(url, migrate=True)
 
 
 @pytest.mark.gen_test
 async def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(StoreUnavailable, match=r"nowhere/interact\.db.*folder must exist"):
-        await Store.open(f"sqlite:///{tmp_path}/nowhere/interact.db")
+        await Store.open(f"sqlite:///{tmp_path}/nowhere/interact.db", migrate=True)
 
 
 @pytest.mark.gen_test
@@ -128,7 +117,7 @@ async def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
     path = tmp_path / "interact.db"
     path.write_text("a letter to my aunt" * 100)
     with pytest.raises(StoreUnavailable, match=r"interact\.db: file is not a database"):
-        await Store.open(f"sqlite:///{path}")
+        await Store.open(f"sqlite:///{path}", migrate=True)
     assert path.read_text() == "a letter to my aunt" * 100
 
 
@@ -153,7 +142,7 @@ async def test_a_postgresql_that_cannot_be_used_gets_advice_without_the_password
     postgres_url: str, spoil: Callable[[str], str], advice: str
 ) -> None:
     with pytest.raises(StoreUnavailable, match=advice) as refusal:
-        await Store.open(spoil(_with_secret(postgres_url)))
+        await Store.open(spoil(_with_secret(postgres_url)), migrate=True)
     error: BaseException | None = refusal.value
     while error is not None:
         assert "hush" not in f"{error!r} {error}"
@@ -176,7 +165,7 @@ async def test_a_wrong_password_gets_advice_without_it(
         await admin.execute(write % (stricter, file))
         await admin.execute("SELECT pg_reload_conf()")
         with pytest.raises(StoreUnavailable, match="check user and password") as refusal:
-            await Store.open(url.replace("interact@", "stranger:hush-hush@"))
+            await Store.open(url.replace("interact@", "stranger:hush-hush@"), migrate=True)
         assert "hush" not in f"{refusal.value!r} {refusal.value.__cause__!r}"
     finally:
         await admin.execute(write % (rules.replace("\t", " "), file))
@@ -193,7 +182,7 @@ async def test_a_user_without_rights_on_the_schema_gets_advice(postgres_url: str
     await admin.execute("REVOKE CREATE ON SCHEMA public FROM PUBLIC; CREATE ROLE guest LOGIN")
     try:
         with pytest.raises(StoreUnavailable, match="grant CREATE"):
-            await Store.open(url.replace("interact@", "guest@"))
+            await Store.open(url.replace("interact@", "guest@"), migrate=True)
     finally:
         await admin.execute("DROP ROLE guest")
         await admin.close()
@@ -208,7 +197,7 @@ async def test_the_server_ends_a_statement_that_nobody_waits_for(
     postgres_url: str, parameter: str, limit: str
 ) -> None:
     url = postgres_url + ("&" if "?" in postgres_url else "?") + parameter if parameter else ""
-    store = await Store.open(url or postgres_url, call_timeout=0.5)
+    store = await Store.open(url or postgres_url, call_timeout=0.5, migrate=True)
 
     def shown(connection: Connection) -> str:
         return str(connection.execute(text("SHOW statement_timeout")).scalar_one())

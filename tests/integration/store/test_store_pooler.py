@@ -51,7 +51,7 @@ def pooler(postgres: Postgres, postgres_url: str, tmp_path: Path) -> Iterator[Po
 async def test_a_gateway_works_behind_a_pooler(
     pooler: Pooler, options: dict[str, str], parameters: str
 ) -> None:
-    store = await Store.open(pooler(**options) + parameters)
+    store = await Store.open(pooler(**options) + parameters, migrate=True)
     streams = [await new_stream(store) for _ in range(4)]
     for number in range(5):
         await asyncio.gather(

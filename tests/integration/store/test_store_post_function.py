@@ -79,7 +79,7 @@ async def post(connection: Any, stream: Stream, value: Any = "hello", **changed:
 
 
 async def test_what_is_committed_is_numbered_and_free_for_a_gateway(postgres_url: str) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     public = await new_stream(store)
     private = Stream(Audience.PRIVATE, public.room)
     body: dict[str, Any] = {"text": "Größe 😀", "parts": [1, 2.5, None, True, {"": []}]}
@@ -113,7 +113,7 @@ async def test_what_is_committed_is_numbered_and_free_for_a_gateway(postgres_url
 
 
 async def test_what_is_rolled_back_never_was(postgres_url: str) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     async with application(postgres_url) as connection:
         whole = connection.transaction()
@@ -132,7 +132,7 @@ async def test_what_is_rolled_back_never_was(postgres_url: str) -> None:
 
 
 async def test_an_open_transaction_keeps_nobody_from_posting_in_the_room(postgres_url: str) -> None:
-    store = await Store.open(postgres_url, call_timeout=3.0)
+    store = await Store.open(postgres_url, call_timeout=3.0, migrate=True)
     stream = await new_stream(store)
     async with (
         login(postgres_url) as name,
@@ -177,7 +177,7 @@ async def test_an_open_transaction_keeps_nobody_from_posting_in_the_room(postgre
 async def test_a_wrong_message_is_refused_with_what_would_be_right(
     postgres_url: str, changed: dict[str, Any], error: str | None
 ) -> None:
-    store = await Store.open(postgres_url, posting=PostLimits(body=1000))
+    store = await Store.open(postgres_url, posting=PostLimits(body=1000), migrate=True)
     stream = await new_stream(store)
     async with application(postgres_url) as connection:
         if error is None:
@@ -193,7 +193,7 @@ async def test_a_wrong_message_is_refused_with_what_would_be_right(
 
 
 async def test_a_number_that_readers_refuse_is_refused(postgres_url: str) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     async with application(postgres_url) as connection:
         with pytest.raises(asyncpg.PostgresError, match="a number of 4,000 digits"):
@@ -202,7 +202,7 @@ async def test_a_number_that_readers_refuse_is_refused(postgres_url: str) -> Non
 
 
 async def test_an_id_is_one_message(postgres_url: str) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream, other = await new_stream(store), await new_stream(store)
     async with application(postgres_url) as connection:
         id = await post(connection, stream, {"a": 1, "b": 2})
@@ -253,7 +253,7 @@ async def test_an_id_is_one_message(postgres_url: str) -> None:
 
 
 async def test_a_room_that_closes_before_the_commit_refuses_it(postgres_url: str) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     async with application(postgres_url) as connection:
         transaction = connection.transaction()
@@ -268,7 +268,7 @@ async def test_a_room_that_closes_before_the_commit_refuses_it(postgres_url: str
 
 async def test_a_room_keeps_no_more_than_its_quota(postgres_url: str) -> None:
     quota = Quota(messages=10)
-    store = await Store.open(postgres_url, posting=PostLimits(quota))
+    store = await Store.open(postgres_url, posting=PostLimits(quota), migrate=True)
     store.quota = quota
     stream = await new_stream(store)
     async with application(postgres_url) as connection:
@@ -287,7 +287,7 @@ async def test_a_room_keeps_no_more_than_its_quota(postgres_url: str) -> None:
 async def test_only_who_is_granted_it_may_post_and_nothing_else(
     postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     async with application(postgres_url, granted=False) as connection:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -296,7 +296,7 @@ async def test_only_who_is_granted_it_may_post_and_nothing_else(
         # A gateway that starts anew takes nothing away, and does not wait for who has posted.
         async with connection.transaction():
             await post(connection, stream)
-            await (await Store.open(postgres_url, call_timeout=5.0)).close()
+            await (await Store.open(postgres_url, call_timeout=5.0, migrate=True)).close()
         await post(connection, stream)
         for statement in (
             "SELECT * FROM messages",
@@ -316,7 +316,7 @@ async def test_only_who_is_granted_it_may_post_and_nothing_else(
 async def test_nobody_gets_the_gateways_rights_by_an_operator_that_fits_better(
     postgres_url: str,
 ) -> None:
-    store = await Store.open(postgres_url, posting=PostLimits(Quota(messages=10)))
+    store = await Store.open(postgres_url, posting=PostLimits(Quota(messages=10)), migrate=True)
     stream = await new_stream(store)
     owner = await asyncpg.connect(address(postgres_url))
     # As it was for everybody before PostgreSQL 15.
@@ -338,7 +338,7 @@ async def test_nobody_gets_the_gateways_rights_by_an_operator_that_fits_better(
 async def test_applications_and_gateways_at_once_leave_no_hole_and_no_deadlock(
     postgres_url: str,
 ) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     streams = [await new_stream(store) for _ in range(3)]
 
     async def apply(turn: int, name: str) -> None:
@@ -368,7 +368,7 @@ async def test_applications_and_gateways_at_once_leave_no_hole_and_no_deadlock(
 async def test_a_gateway_hears_of_it_and_hears_again_after_its_connection_was_lost(
     postgres_url: str,
 ) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     heard = asyncio.Event()
     hearing = asyncio.create_task(store.hear(heard.set))
@@ -397,19 +397,19 @@ async def test_without_the_right_to_make_it_the_gateway_starts_and_names_the_rem
     await owner.execute(f"CREATE ROLE {login} LOGIN; CREATE SCHEMA {login} AUTHORIZATION {login};")
     url = postgres_url.replace("//interact@", f"//{login}@")
     assert url != postgres_url
-    store = await Store.open(url)
+    store = await Store.open(url, migrate=True)
     assert "CREATE SCHEMA interact AUTHORIZATION <login>" in caplog.text
     await store.close()
 
     # Somebody else's schema, in which it may make something.
     await owner.execute(f"CREATE SCHEMA interact; GRANT ALL ON SCHEMA interact TO {login}")
     caplog.clear()
-    await (await Store.open(url)).close()
+    await (await Store.open(url, migrate=True)).close()
     assert "CREATE SCHEMA interact AUTHORIZATION <login>" in caplog.text
 
     await owner.execute(f"ALTER SCHEMA interact OWNER TO {login}")
     caplog.clear()
-    store = await Store.open(url)
+    store = await Store.open(url, migrate=True)
     stream = await new_stream(store)
     await post(owner, stream)
     assert len(await history(store, stream)) == 1
@@ -417,7 +417,7 @@ async def test_without_the_right_to_make_it_the_gateway_starts_and_names_the_rem
     assert "interact.post" not in caplog.text
 
     # A gateway with other tables in the same database leaves it alone.
-    other = await Store.open(postgres_url)
+    other = await Store.open(postgres_url, migrate=True)
     assert "interact.post of this database belongs to the gateway with tables in" in caplog.text
     await other.close()
     await owner.execute(f"DROP OWNED BY {login} CASCADE; DROP ROLE {login}")
@@ -429,7 +429,7 @@ async def test_the_tables_stay_where_they_are_for_a_login_with_the_name_of_the_s
 ) -> None:
     # "$user" is first in the search path of every login.
     assert "//interact@" in postgres_url
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     kept = stored(await store.append([draft(stream)]))
     await store.close()
@@ -446,7 +446,7 @@ async def test_the_tables_stay_where_they_are_for_a_login_with_the_name_of_the_s
         "ALTER TABLE accounts DROP COLUMN display_name;"
         "UPDATE alembic_version SET version_num = '0006'"
     )
-    again = await Store.open(postgres_url)
+    again = await Store.open(postgres_url, migrate=True)
     assert await history(again, stream) == kept
     tables = await owner.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'interact'")
     assert [table["tablename"] for table in tables] == ["posted"]

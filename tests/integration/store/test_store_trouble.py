@@ -29,7 +29,7 @@ from gateway.store import Store
 from tests.integration.store.content import draft, new_stream, stored
 
 async def main(folder):
-    store = await Store.open(f"sqlite:///{folder}/interact.db")
+    store = await Store.open(f"sqlite:///{folder}/interact.db", migrate=True)
     stream = await new_stream(store)
     filling = folder / "filling"
     try:
@@ -82,7 +82,7 @@ async def test_a_full_database_is_not_ready_says_why_once_and_recovers(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    store = await Store.open(f"sqlite:///{tmp_path}/interact.db")
+    store = await Store.open(f"sqlite:///{tmp_path}/interact.db", migrate=True)
     stream = await new_stream(store)
     await store.renew_lease(10)
     pages = await store._database.write(
@@ -132,7 +132,7 @@ def test_a_disk_that_was_full_is_written_to_again(
 @pytest.mark.gen_test
 async def test_a_commit_that_fails_leaves_no_transaction_behind(tmp_path: Path) -> None:
     """It does not end the transaction, and the next one could not begin."""
-    store = await Store.open(f"sqlite:///{tmp_path}/interact.db")
+    store = await Store.open(f"sqlite:///{tmp_path}/interact.db", migrate=True)
 
     def fail_late(connection: Connection) -> None:
         connection.execute(text("PRAGMA defer_foreign_keys = ON"))
@@ -152,7 +152,7 @@ async def test_a_lock_of_another_program_makes_it_unready_as_long_as_it_lasts(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "interact.db"
-    store = await Store.open(f"sqlite:///{path}", call_timeout=2.0)
+    store = await Store.open(f"sqlite:///{path}", call_timeout=2.0, migrate=True)
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(StoreUnavailable) as unready:
@@ -168,7 +168,7 @@ async def test_a_lock_of_another_program_makes_it_unready_as_long_as_it_lasts(
 async def test_a_file_that_was_replaced_is_no_longer_served(tmp_path: Path) -> None:
     """A backup was copied over it: what is written goes to a file that nobody finds again."""
     path = tmp_path / "interact.db"
-    store = await Store.open(f"sqlite:///{path}")
+    store = await Store.open(f"sqlite:///{path}", migrate=True)
     await store.ping()
     path.rename(tmp_path / "old.db")
     with pytest.raises(StoreUnavailable) as unready:
@@ -190,7 +190,7 @@ async def test_a_read_only_postgresql_is_not_ready_and_its_connections_are_not_k
     postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """As after a failover: the old server answers, and takes nothing."""
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     await asyncio.gather(*(store.append([draft(stream)]) for _ in range(8)))
     name = postgres_url.rpartition("/")[2]
@@ -225,7 +225,7 @@ async def test_a_read_only_postgresql_is_not_ready_and_its_connections_are_not_k
 async def test_connections_that_the_server_ends_are_replaced_by_themselves(
     postgres_url: str,
 ) -> None:
-    store = await Store.open(postgres_url)
+    store = await Store.open(postgres_url, migrate=True)
     stream = await new_stream(store)
     await asyncio.gather(*(store.append([draft(stream)]) for _ in range(8)))
     admin = await _admin(postgres_url)
@@ -245,7 +245,7 @@ async def test_connections_that_the_server_ends_are_replaced_by_themselves(
 async def test_a_gateway_opens_no_more_connections_than_it_may_and_ends_what_takes_too_long(
     postgres_url: str,
 ) -> None:
-    store = await Store.open(postgres_url, call_timeout=2.0, connections=2)
+    store = await Store.open(postgres_url, migrate=True, call_timeout=2.0, connections=2)
     stream = await new_stream(store)
     await asyncio.gather(
         *(store.append([draft(stream)]) for _ in range(8)),

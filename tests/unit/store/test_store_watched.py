@@ -52,7 +52,8 @@ class FakeDatabase:
 
     async def hear(self, heard: Callable[[], None]) -> None: ...
 
-    async def migrate(self) -> None: ...
+    async def open(self, *, migrate: bool) -> str:
+        raise NotImplementedError
 
     async def verify(self) -> None: ...
 

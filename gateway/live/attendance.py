@@ -85,6 +85,13 @@ class Attendance:
             self._roles[key] = role
             self._tell(*key, role)
 
+    def sees_hidden(self, follower: Follower, right: Right) -> bool:
+        """Whether who follows by this right sees now what hosts have hidden: as a host, or as an
+        admin who is no member."""
+        if right.role is None:
+            return True
+        return self._roles.get((right.room, _who(follower).user)) is MemberRole.HOST
+
     def end(self, follower: Follower, right: Right) -> None:
         """End a right that :meth:`begin` has begun."""
         following = self._rooms[right.room]

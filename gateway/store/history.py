@@ -20,6 +20,7 @@ from sqlalchemy import (
     bindparam,
     false,
     insert,
+    not_,
     select,
     union_all,
     update,
@@ -263,7 +264,7 @@ class Found:
     first: int
 
 
-def read(
+def read(  # noqa: PLR0913 - what is wanted of the stream
     connection: Connection,
     stream: Stream,
     *,
@@ -272,11 +273,14 @@ def read(
     sender: str | None,
     types: Collection[str] | None,
     size: int = READ_BYTES,
+    veiled: bool = False,
 ) -> Found:
-    """The stream's bounds and its messages from one snapshot, up to ``size`` bytes of bodies."""
+    """The stream's bounds and its messages from one snapshot, up to ``size`` bytes of bodies.
+    ``veiled``: the types of hidden messages are not to be told."""
     if not is_room(stream.room):
         raise UnknownRoom(f"there is no room {stream.room}")
-    keys = _keys(stream, after=after, limit=limit, sender=sender, types=types).subquery()
+    found_keys = _keys(stream, after=after, limit=limit, sender=sender, types=types, veiled=veiled)
+    keys = found_keys.subquery()
     this = of_stream(stream)
     if connection.dialect.name == "sqlite":
         bounds = connection.execute(_BOUNDS, this).one_or_none()
@@ -347,7 +351,13 @@ def state_page(found: kept.FoundState) -> StatePage:
 
 
 def _keys(
-    stream: Stream, *, after: int, limit: int, sender: str | None, types: Collection[str] | None
+    stream: Stream,
+    *,
+    after: int,
+    limit: int,
+    sender: str | None,
+    types: Collection[str] | None,
+    veiled: bool,
 ) -> Select[Any] | CompoundSelect[Any]:
     """A query for the seqs of a page, answered from the indices alone."""
     keys = (
@@ -362,6 +372,8 @@ def _keys(
     )
     if sender is not None:
         keys = keys.where(messages.c.sender == sender if is_text(sender) else false())
+    if types is not None and veiled:
+        keys = keys.where(not_(messages.c.hidden))
     return keys if types is None else _of_types(keys, types).order_by("seq").limit(limit)
 
 

@@ -478,9 +478,15 @@ class Store:
         veiled: bool = False,
     ) -> JsonPage:
         """As :meth:`read`, with the JSON of each message, which is made off the event loop.
-        ``veiled``: as others than hosts see them."""
+        ``veiled``: as others than hosts see them; of certain types, those that are not hidden."""
         query = partial(
-            history.read, stream=stream, after=after, limit=limit, sender=sender, types=types
+            history.read,
+            stream=stream,
+            after=after,
+            limit=limit,
+            sender=sender,
+            types=types,
+            veiled=veiled,
         )
         make = history.veiled_json_page if veiled else history.json_page
         return await self._database.scan(query, make)

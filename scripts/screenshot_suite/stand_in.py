@@ -224,7 +224,9 @@ class StandIn:
     def _who(self) -> Json:
         return {"user": self.user, "roles": [*self.roles], "expires_at": "2099-01-01T00:00:00Z"}
 
-    def _call(self, route: Route, path: str, query: dict[str, list[str]]) -> None:
+    def _call(  # noqa: C901 - one case for each path
+        self, route: Route, path: str, query: dict[str, list[str]]
+    ) -> None:
         room = f"/api/rooms/{ROOM}"
         if path == "/api/rooms":
             _json(route, 200, {"rooms": self.rooms})
@@ -235,6 +237,8 @@ class StandIn:
             route.fulfill(status=204)
             self.end("room_closed")
         elif path == room:
+            if route.request.method == "PATCH":
+                self.title = _body(route)["title"]
             _json(route, 200, self._info())
         elif path == f"{room}/presence":
             _json(route, 200, {"present": self.present})
@@ -253,6 +257,11 @@ class StandIn:
     def _call_more(self, route: Route, path: str) -> None:
         if path == "/approvals":
             self._approvals(route)
+        elif path == "/open":
+            self.is_closed = False
+            _json(route, 200, self._info())
+        elif path == "/copy":
+            _json(route, 201, {**self._info(), "id": ROOM + 1})
         else:
             _problem(route, 404, "unknown_room")
 

@@ -20,7 +20,7 @@ const PAGE = 200;
  * A room as one page follows it: its conversation, its kept state, and who is present.
  *
  * Events: `change` (of anything that is shown), `clap`, `moved` (the user has another role now, or the room is
- * closed, so this page is the wrong one), `replaced` (the room of this number is another one now).
+ * closed, so this page is the wrong one), `renamed` (the title of {@link info} is another one), `replaced` (the room of this number is another one now).
  */
 export class LiveRoom extends EventTarget {
   /** @type {Present[]} */
@@ -252,6 +252,10 @@ export class LiveRoom extends EventTarget {
     const { seq, type, body } = message;
     if (seq !== null) this.#join(message);
     if (message.audience === "public") this.approvals.hear(message);
+    if (seq === null && type === "room-renamed" && message.role === "host" && typeof body?.title === "string") {
+      this.info = { ...this.info, title: body.title };
+      this.dispatchEvent(new Event("renamed"));
+    }
     // Nothing private is sent to participants.
     const hand = this.state.private.get("hand", this.me)?.id;
     if (type === "hand-taken" && hand !== undefined && body?.hand === hand) this.run(this.look());

@@ -290,7 +290,9 @@ class EventFollower:
     async def _join(self) -> None:
         hub, by = self._services.routes.hub, self._by
         self._leave = partial(hub.leave, by.stream, self._subscriber)
-        self._subscriber.sees_hidden = by.right.role is not MemberRole.PARTICIPANT
+        self._subscriber.sees_hidden = partial(
+            self._services.routes.attendance.sees_hidden, self, by.right
+        )
         seq = await hub.join(by.stream, self._subscriber, resume_after=by.resume_after)
         logger.info("%s follows %s from seq %d on by server-sent events", self.user, by.stream, seq)
         self.begin()

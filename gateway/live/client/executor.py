@@ -363,7 +363,9 @@ class Executor:
                 self._count(request)
                 self._attend(request.key, right)
                 subscriber = Subscriber(self._client, request.key)
-                subscriber.sees_hidden = right.role is not MemberRole.PARTICIPANT
+                subscriber.sees_hidden = partial(
+                    self._routes.attendance.sees_hidden, self._client, right
+                )
                 self._joined[request.key] = partial(self._routes.hub.leave, stream, subscriber)
                 seq = await self._routes.hub.join(
                     stream, subscriber, resume_after=resume_after, state=state

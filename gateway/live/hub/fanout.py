@@ -50,17 +50,22 @@ class Subscriber:
         self.client = client
         self.form = head(form) if isinstance(form, str) else form
         self.active = True
-        #: Whether it gets hidden messages of the past, as hosts do.
-        self.sees_hidden = False
+        #: Whether it gets hidden messages of the past, as hosts do. Asked for each portion: a host
+        #: may be one no longer before the last one.
+        self.sees_hidden: Callable[[], bool] = _sees_none
 
     def send_past(self, deliveries: list[Delivery]) -> None:
         """Send what was said before, as the subscriber may see it."""
-        if not self.sees_hidden:
+        if not self.sees_hidden():
             deliveries = [each.veiled or each for each in deliveries]
         self.send(Batch(deliveries))
 
     def send(self, batch: Batch) -> None:
         self.client.writer.write(batch.whole(self.form), frames=len(batch))
+
+
+def _sees_none() -> bool:
+    return False
 
 
 class Batch:

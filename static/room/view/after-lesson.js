@@ -1,32 +1,37 @@
 import { Problem } from "../../interact/index.js";
 import { roomLink } from "../route.js";
-import { element, iconButton } from "../../shared/element.js";
+import { element, field, iconButton } from "../../shared/element.js";
+import { limited } from "../../shared/limit.js";
+
+/** Characters of a room's title. */
+const LONGEST_TITLE = 200;
 
 /** @typedef {import("../main.js").Context} Context */
 /** @typedef {import("../../interact/types.js").RoomInfo} RoomInfo */
 
 /**
- * What a host does with a room after a lesson: close it, having read what that means, or open a new one with the same
- * people. The pages of a room that is closed notice by themselves.
+ * What a host does with a room after a lesson: give it another title, close it, having read what that means, open it
+ * again, or make a new one with the same people. The pages of a room that is closed notice by themselves.
  *
  * @param {Context} context
  * @param {RoomInfo} info
+ * @param {(title: string) => void} renamed is called with the new title
  * @returns {{buttons: HTMLElement, dialog: HTMLDialogElement}} the dialog asks before the room is closed
  */
-export function afterLesson({ connection, i18n }, info) {
+export function afterLesson({ connection, i18n, reopen: showAnew }, info, renamed) {
   const path = `/api/rooms/${info.id}`;
   const problems = [0, 1].map(() => element("p", { role: "alert", class: "problem" }));
   /** @param {HTMLElement} problem @param {() => Promise<void>} task */
   const act = async (problem, task) => {
     problem.textContent = "";
-    for (const button of [copy, close, sure]) button.disabled = true;
+    for (const button of all) button.disabled = true;
     try {
       await task();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       problem.textContent = i18n.explain(error);
     } finally {
-      for (const button of [copy, close, sure]) button.disabled = false;
+      for (const button of all) button.disabled = false;
     }
   };
   const copyRoom = () =>
@@ -39,6 +44,18 @@ export function afterLesson({ connection, i18n }, info) {
       await connection.call("DELETE", path);
       dialog.close();
     });
+  const openAgain = () =>
+    act(problems[0], async () => {
+      await connection.call("POST", `${path}/open`);
+      showAnew();
+    });
+  const rename = (/** @type {SubmitEvent} */ event) => {
+    event.preventDefault();
+    return act(problems[0], async () => {
+      const room = await connection.call("PATCH", path, { title: title.value.trim() });
+      renamed(room.title);
+    });
+  };
   const button = (/** @type {string} */ key, /** @type {() => void} */ click) =>
     element("button", { type: "button", click }, i18n.say(key));
   const copy = button("after.copy", copyRoom);
@@ -46,6 +63,18 @@ export function afterLesson({ connection, i18n }, info) {
   const sure = button("after.closeSure", closeRoom);
   sure.classList.add("primary");
   close.hidden = info.closed_at !== null;
+  const open = button("after.open", openAgain);
+  open.hidden = info.closed_at === null;
+  const title = element("input", { type: "text", required: true, value: info.title, autocomplete: "off" });
+  const length = limited(i18n, title, LONGEST_TITLE);
+  const save = element("button", { type: "submit" }, i18n.say("after.rename"));
+  const naming = element(
+    "form",
+    { class: "group", submit: rename },
+    field(i18n.say("rooms.name"), title, length.counter),
+    save,
+  );
+  const all = [copy, close, sure, open, save];
   const heading = element("h2", { id: "close-title" }, i18n.say("after.closeAsk"));
   const cancel = iconButton("x", i18n.say("close"), { click: () => dialog.close() });
   const dialog = element(
@@ -56,6 +85,6 @@ export function afterLesson({ connection, i18n }, info) {
     problems[1],
     sure,
   );
-  const buttons = element("div", { class: "group" }, problems[0], copy, close);
+  const buttons = element("div", { class: "group" }, problems[0], naming, copy, open, close);
   return { buttons, dialog };
 }

@@ -53,8 +53,7 @@ export function roomView(context, number, { projected, signal }) {
     const info = await untilMember(context, number, signal, () => outside.show());
     outside.root.remove();
     const { connection } = context;
-    title.replaceChildren(element("bdi", {}, info.title));
-    document.title = `${isolated(info.title)} · ${i18n.say("appName")}`;
+    entitle(info.title);
     const classroom = new Classroom({
       ...{ connection, info, me: me.user, signal },
       untilDone: (task) => context.untilDone(task, signal),
@@ -90,11 +89,18 @@ export function roomView(context, number, { projected, signal }) {
       });
     });
     classroom.addEventListener("moved", context.reopen, { signal });
+    classroom.addEventListener("renamed", () => entitle(classroom.info.title), { signal });
     // The page holds another room's data.
     classroom.addEventListener("replaced", () => location.reload(), { signal });
     addEventListener("beforeunload", (event) => classroom.isSafe || event.preventDefault(), { signal });
     update();
     await classroom.open({ asDesk: classroom.isHost && !projected });
+  };
+
+  /** @param {string} name */
+  const entitle = (name) => {
+    title.replaceChildren(element("bdi", {}, name));
+    document.title = `${isolated(name)} · ${i18n.say("appName")}`;
   };
 
   /** Open the room again as soon as the user is a member, in any role: sooner than the library asks. */
@@ -148,7 +154,7 @@ export function roomView(context, number, { projected, signal }) {
     bar.after(doorBell(context, number, code, signal));
     const members = membersDialog(context, number);
     const remains = remainsDialog(i18n, number);
-    const after = afterLesson(context, classroom.info);
+    const after = afterLesson(context, classroom.info, entitle);
     remains.dialog.append(after.buttons);
     const label = i18n.say("projector.open");
     const tools = element(

@@ -250,18 +250,32 @@ def test_a_host_closes_the_room_after_reading_what_it_means(
     expect(page.get_by_text("This room is closed. You can still read it.")).to_be_visible()
     page.get_by_role("button", name="What remains").click()
     expect(page.get_by_role("button", name="Close the room")).to_be_hidden()
+    page.get_by_role("button", name="Open the room again").click()
+    expect(page.locator("[data-status=live]")).to_be_attached()
+    assert f"POST /api/rooms/{ROOM}/open" in stand_in.asked
+
+
+def test_a_host_renames_the_room_and_others_read_it_at_once(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.remains(stand_in, page)
+    page.get_by_label("Title").fill("Roots")
+    page.get_by_role("button", name="Rename the room").click()
+    expect(page.locator("h1")).to_have_text("Roots")
+    told = {"seq": None, "sender": "hana", "role": "host", "type": "room-renamed"}
+    stand_in.tell({**told, "body": {"title": "Stems"}})
+    expect(page.locator("h1")).to_have_text("Stems")
 
 
 def test_a_host_opens_a_new_room_with_the_same_people(
     context: BrowserContext, stand_in: StandIn
 ) -> None:
     page = context.new_page()
-    stand_in.present.append(states.member("guest~7~k3m9x2pq"))
     states.remains(stand_in, page)
-    with page.expect_request(lambda one: one.method == "POST") as asked:
-        page.get_by_role("button", name="New room with the same people").click()
-    members = [{"user": "paul", "role": "participant"}]
-    assert asked.value.post_data_json == {"title": "Leaves", "members": members}
+    page.get_by_role("button", name="New room with the same people").click()
+    page.wait_for_url(f"**/#/rooms/{ROOM + 1}")
+    assert f"POST /api/rooms/{ROOM}/copy" in stand_in.asked
 
 
 def test_a_host_keeps_order_from_the_page(context: BrowserContext, stand_in: StandIn) -> None:
@@ -275,7 +289,7 @@ def test_a_host_keeps_order_from_the_page(context: BrowserContext, stand_in: Sta
     page.get_by_role("button", name="Mute 다은").click()
     expect(page.get_by_role("button", name="Let 다은 speak")).to_be_visible()
     kept = {one["keep"]: one for one in (*stand_in.public, *stand_in.private)}
-    assert kept["settings"]["body"] == {"chat": False, "slow": 30}
+    assert kept["settings"]["body"] == {"chat": False, "slow": 30, "approve": False}
     assert (kept["muted"]["of"], kept["muted"]["audience"]) == ("다은", "private")
     # After a reload it stands as it was ordered, and can be taken back.
     page.reload()

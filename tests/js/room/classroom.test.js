@@ -752,3 +752,15 @@ test("what hosts show again is read by a page that came while it was hidden, and
   assert.equal(gateway.read.length, asked);
   assert.deepEqual(room.conversation.map(({ text }) => text), ["hello"]);
 });
+
+test("a new title is taken from hosts alone", async () => {
+  const gateway = new FakeRoom();
+  const { room } = classroom("suji", gateway, { title: "Leaves" });
+  await room.open({ asDesk: false });
+  let renamed = 0;
+  room.addEventListener("renamed", () => (renamed += 1));
+  for (const [who, body] of [["minsu", { title: "Ha" }], ["hana", { title: 7 }], ["hana", { title: "Roots" }]]) {
+    gateway.heard.public(toAll(who, "room-renamed", body, { seq: null }));
+  }
+  assert.deepEqual([room.info.title, renamed], ["Roots", 1]);
+});

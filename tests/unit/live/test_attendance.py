@@ -100,3 +100,15 @@ def test_a_role_that_has_become_another_is_noticed_once_and_only_of_somebody_who
     attendance.became(1, "ann", HOST)
     attendance.end(ann, Right(PUBLIC, 1, GUEST))
     assert seen == [(1, "ann", GUEST), (1, "ann", HOST), (1, "ann", None)]
+
+
+def test_hidden_messages_are_for_who_is_a_host_now_and_for_admins_who_are_no_members() -> None:
+    attendance, ann, admin = Attendance(), Follower("ann"), Follower("olga")
+    as_host, as_admin = Right(PUBLIC, 1, HOST), Right(PUBLIC, 1, None)
+    assert not attendance.sees_hidden(ann, as_host)
+    attendance.begin(ann, as_host)
+    attendance.begin(admin, as_admin)
+    assert attendance.sees_hidden(ann, as_host)
+    assert attendance.sees_hidden(admin, as_admin)
+    attendance.became(1, "ann", GUEST)
+    assert not attendance.sees_hidden(ann, as_host)

@@ -445,7 +445,7 @@ def test_who_resumes_gets_hidden_messages_only_as_a_host(sees_hidden: bool) -> N
         history.stored[1] = replace(history.stored[1], hidden=True)
         async with topic(history) as live:
             client, each = subscriber()
-            each.sees_hidden = sees_hidden
+            each.sees_hidden = lambda: sees_hidden
             await live.join(each, 0)
             # No number is missing.
             assert client.seqs == list(range(1, PAGE + 1))
@@ -456,12 +456,28 @@ def test_who_resumes_gets_hidden_messages_only_as_a_host(sees_hidden: bool) -> N
     run(scenario())
 
 
+def test_a_host_who_is_demoted_while_resuming_gets_only_the_places_from_then_on() -> None:
+    async def scenario() -> None:
+        history = FakeHistory()
+        history.store(2 * PAGE, "rude")
+        history.stored = [replace(each, hidden=True) for each in history.stored]
+        async with topic(history) as live:
+            client, each = subscriber()
+            each.sees_hidden = lambda: len(client.seqs) < PAGE
+            await live.join(each, 0)
+            assert client.seqs == list(range(1, 2 * PAGE + 1))
+            said = b"".join(client.bodies)
+            assert PAGE <= said.count(b'"body":"rude"') < 2 * PAGE
+
+    run(scenario())
+
+
 def test_a_late_message_that_is_hidden_already_is_shown_to_nobody() -> None:
     async def scenario() -> None:
         history = FakeHistory()
         async with topic(history) as live:
             client, each = subscriber()
-            each.sees_hidden = True
+            each.sees_hidden = lambda: True
             await live.join(each, None)
             history.store(1, "rude")
             history.stored[0] = replace(history.stored[0], hidden=True)

@@ -340,10 +340,11 @@ class Messages(_Table):
 
 class Rooms(_Table):
     """The rooms. ``participant_keys``: the keys of a room's kept state that its participants may
-    write, each for themselves; hosts may write any."""
+    write, each for themselves; hosts may write any. ``vote:* while voting:*``: only while the
+    room's own public entry under the other key stands."""
 
     participant_keys: tuple[Annotated[str, AfterValidator(pattern)], ...] = (
-        "vote:*",
+        "vote:* while voting:*",
         "hand",
         "question:*",
         "answer:*",

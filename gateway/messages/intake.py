@@ -158,7 +158,8 @@ class Intake:
         if type in self.host_types and role is not MemberRole.HOST:
             raise Refused(f"only hosts of room {stream.room} may send messages of type {type!r}")
         if draft.keep is not None or draft.of is not None or draft.only_while is not None:
-            keeping.check(draft, importance, role, self.participant_keys)
+            condition = keeping.check(draft, importance, role, self.participant_keys)
+            draft = replace(draft, only_while=condition)
             if role is MemberRole.HOST:
                 orders.check(draft)
         if role is MemberRole.PARTICIPANT and stream.audience is Audience.PUBLIC:

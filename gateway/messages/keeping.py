@@ -28,9 +28,10 @@ NOT_KEPT: Final = Keeping()
 
 def check(
     draft: Draft, importance: Importance, role: MemberRole | None, participant_keys: KeyPatterns
-) -> None:
+) -> str | None:
     """Return if a sender of this role may send the draft with its keys. ``participant_keys``: those
-    that others than hosts may write, each for themselves.
+    that others than hosts may write, each for themselves. The result is the key that must stand
+    for the draft to be stored, whether its sender has said so or not.
 
     Raises :class:`Invalid`, :class:`KeyRefused`.
     """
@@ -43,14 +44,22 @@ def check(
     if draft.keep is None:
         if draft.of is not None:
             raise Invalid("of: says whose entry is written, and needs keep")
-        return
+        return draft.only_while
     if role is MemberRole.HOST:
-        return
+        return draft.only_while
     room = draft.stream.room
     if draft.of is not None:
         raise KeyRefused(f"only hosts of room {room} may write the entries of others, with of")
     if draft.keep not in participant_keys:
         raise KeyRefused(f"only hosts of room {room} may write the key {draft.keep!r}")
+    condition = participant_keys.condition(draft.keep)
+    # Anybody may clear what is theirs at any time.
+    if condition is None or draft.body is None:
+        return draft.only_while
+    if draft.only_while not in (None, condition):
+        raise KeyRefused(f"the key {draft.keep!r} is written while {condition!r} stands")
+    _check_key("while", condition)
+    return condition
 
 
 def _check_key(name: str, given: str | None) -> None:

@@ -318,7 +318,7 @@ def two_state_reads_at_once(first: str) -> Proof:
 
 
 async def two_state_reads(stage: Stage) -> Refusal:
-    body = {"body": 1, "keep": "vote:1"}
+    body = {"body": 1, "keep": "answer:1"}
     await stage.call("POST", f"{stage.room}/messages", user="bob", json=body)
     assert (await stage.call("GET", f"{stage.room}/state", user="bob")).status == 200
     return answered(await stage.call("GET", f"{stage.room}/state", user="bob"))
@@ -617,7 +617,7 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
     ),
     "kept/user": (
         {"kept_of_user": 1},
-        two_keys("bob", "vote:"),
+        two_keys("bob", "answer:"),
         Refusal(409, "too_many_keys", retries=False),
     ),
     "state_reads/user": (

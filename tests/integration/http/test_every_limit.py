@@ -455,13 +455,13 @@ def keys(user: str) -> Proof:
     """A proof that with the lower limit a second key of the same author is refused."""
 
     async def counts(stage: Stage) -> bool:
-        return [await keep(stage, user, f"vote:{next(_names)}") for _ in range(2)][1] == 409
+        return [await keep(stage, user, f"answer:{next(_names)}") for _ in range(2)][1] == 409
 
     return counts
 
 
 async def kept_bytes(stage: Stage) -> bool:
-    return await keep(stage, "bob", "vote:1", "x" * 1_000) == 413
+    return await keep(stage, "bob", "answer:1", "x" * 1_000) == 413
 
 
 async def reads(stage: Stage) -> bool:

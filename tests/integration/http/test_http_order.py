@@ -75,7 +75,7 @@ async def test_without_chat_only_hosts_speak_to_everyone_and_questions_go_on(
     assert (await post(call, room, "bob")).problem == (403, "chat_off")
     assert said(await post(call, room, "anna"))
     assert said(await post(call, room, "bob", audience="private", type="question"))
-    vote = {"audience": "private", "keep": "vote:1", "type": "vote"}
+    vote = {"audience": "private", "keep": "answer:1", "type": "vote"}
     assert said(await post(call, room, "bob", {"option": 1}, **vote))
     admin = await call(
         "POST", f"{room}/messages", user="root", roles=("admin",), json={"body": "hi"}

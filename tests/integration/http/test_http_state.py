@@ -80,7 +80,7 @@ async def test_hosts_share_the_rooms_entries_and_participants_have_their_own(
     await call("PUT", f"{room}/members/ben", user="anna", json={"role": "participant"})
     await call("PUT", f"{room}/members/ada", user="anna", json={"role": "host"})
     for user in ("bob", "ben", "anna", "ada"):
-        await keep(user, "vote:1", user)
+        await keep(user, "answer:1", user)
     assert [each["sender"] for each in (await state(call, room))["state"]] == ["bob", "ben", "ada"]
 
 
@@ -102,17 +102,17 @@ async def test_participants_see_their_own_private_entries_and_no_others(
     call: Call, room: str, keep: Keep
 ) -> None:
     await call("PUT", f"{room}/members/ben", user="anna", json={"role": "participant"})
-    await keep("bob", "vote:1", "bob's", audience="private")
-    await keep("ben", "vote:1", "ben's", audience="private")
+    await keep("bob", "answer:1", "bob's", audience="private")
+    await keep("ben", "answer:1", "ben's", audience="private")
     await keep("anna", "fate:1", "the hosts'", audience="private")
     private = "?audience=private"
     assert entries(await state(call, room, "anna", private)) == [
-        ("vote:1", "bob's"),
-        ("vote:1", "ben's"),
+        ("answer:1", "bob's"),
+        ("answer:1", "ben's"),
         ("fate:1", "the hosts'"),
     ]
     mine = await state(call, room, "bob", private)
-    assert (entries(mine), mine["seq"]) == ([("vote:1", "bob's")], 3)
+    assert (entries(mine), mine["seq"]) == ([("answer:1", "bob's")], 3)
     assert entries(await state(call, room, "bob", f"{private}&after=1")) == []
     assert entries(await state(call, room)) == []
     for query in ("", private):
@@ -158,7 +158,7 @@ async def test_a_seq_beyond_the_end_begins_from_nothing(call: Call, room: str, k
 async def test_participants_write_only_the_keys_that_are_theirs(
     call: Call, room: str, keep: Keep, gateway: Gateway
 ) -> None:
-    for key in ("vote:1", "hand", "question:a", "answer:b", "cursor", "score:total"):
+    for key in ("hand", "question:a", "answer:b", "cursor", "score:total"):
         assert (await keep("bob", key, 1)).status == 201, key
     for key in ("poll:1", "hands", "vote", "settings", "cursor:1"):
         assert (await keep("bob", key, 1)).problem == (403, "key_refused"), key
@@ -214,11 +214,11 @@ async def test_a_message_is_stored_only_while_a_key_stands(
 
 @pytest.mark.gen_test
 async def test_only_the_rooms_own_public_entry_opens(call: Call, room: str, keep: Keep) -> None:
-    await keep("bob", "vote:open", 1)
+    await keep("bob", "score:open", 1)
     await keep("anna", "vote:hidden", 1, audience="private")
     await keep("anna", "vote:his", 1, of="bob")
-    for key in ("vote:open", "vote:hidden", "vote:his"):
-        assert (await keep("bob", "vote:1", 1, **{"while": key})).problem == (409, "not_open")
+    for key in ("score:open", "vote:hidden", "vote:his"):
+        assert (await keep("bob", "answer:1", 1, **{"while": key})).problem == (409, "not_open")
 
 
 @pytest.mark.gen_test
@@ -228,9 +228,9 @@ async def test_of_posts_at_the_same_moment_only_those_fail_that_come_too_late(
     await keep("anna", "voting:1", 1)
     vote = {"while": "voting:1"}
     answers = await asyncio.gather(
-        *(keep("bob", f"vote:{n}", n, **vote) for n in range(5)),
+        *(keep("bob", f"answer:{n}", n, **vote) for n in range(5)),
         keep("anna", "voting:1", None),
-        *(keep("bob", f"vote:late-{n}", n, **vote) for n in range(5)),
+        *(keep("bob", f"answer:late-{n}", n, **vote) for n in range(5)),
         *(keep("bob", None, n) for n in range(5)),
     )
     assert {answer.status for answer in answers[11:]} == {201}
@@ -248,7 +248,7 @@ async def test_of_posts_at_the_same_moment_only_those_fail_that_come_too_late(
 @pytest.mark.gen_test
 async def test_an_id_with_another_key_is_refused(call: Call, room: str, keep: Keep) -> None:
     await keep("anna", "hand", 1, id=ID, of="bob")
-    for other in ({"keep": "vote:1", "of": "bob"}, {"keep": "hand"}, {"keep": "hand", "of": "ben"}):
+    for other in ({"keep": "cursor", "of": "bob"}, {"keep": "hand"}, {"keep": "hand", "of": "ben"}):
         body = {"body": 1, "id": ID, **other}
         answer = await call("POST", f"{room}/messages", user="anna", json=body)
         assert answer.problem == (422, "id_reused")
@@ -283,3 +283,17 @@ async def test_a_room_that_does_not_exist_has_no_state(call: Call, room: str) ->
         410,
         "room_replaced",
     )
+
+
+@pytest.mark.gen_test
+async def test_a_vote_is_refused_while_none_are_taken_whether_it_says_while_or_not(
+    keep: Keep,
+) -> None:
+    vote = {"audience": "private"}
+    assert (await keep("bob", "vote:1", 1, **vote)).problem == (409, "not_open")
+    await keep("anna", "voting:1", {"until": None})
+    assert (await keep("bob", "vote:1", 2, **vote)).status == 201
+    await keep("anna", "voting:1", None)
+    assert (await keep("bob", "vote:1", 3, **vote)).problem == (409, "not_open")
+    # It is one's own: taking it back is no vote.
+    assert (await keep("bob", "vote:1", None, **vote)).status == 201

@@ -36,3 +36,20 @@ def test_a_pattern_is_a_key_or_the_beginning_of_keys() -> None:
         assert outside not in keys
     assert "anything" in KeyPatterns(["*"])
     assert "anything" not in KeyPatterns([])
+
+
+def test_a_pattern_names_the_key_that_must_stand() -> None:
+    keys = KeyPatterns(["vote:* while voting:*", "vote:x:*", "hand while open", "a:* while open"])
+    assert keys.condition("vote:7") == "voting:7"
+    # The pattern that says most decides.
+    assert keys.condition("vote:x:1") is None
+    assert (keys.condition("hand"), keys.condition("a:1")) == ("open", "open")
+    assert keys.condition("other") is None
+    assert "vote:7" in keys
+    assert "voting:7" not in keys
+
+
+@pytest.mark.parametrize("bad", ["vote:* while", "vote:* while ", " while a", "hand while open:*"])
+def test_what_names_no_such_key_is_refused(bad: str) -> None:
+    with pytest.raises(ValueError, match=r"must be a key|there is none"):
+        pattern(bad)

@@ -72,3 +72,25 @@ def test_what_makes_no_sense_is_refused(said: dict[str, Any], fault: str) -> Non
 def test_an_instant_message_is_not_kept(said: dict[str, Any]) -> None:
     with pytest.raises(Invalid, match="for guaranteed messages"):
         judge(importance=Importance.INSTANT, **said)
+
+
+@pytest.mark.parametrize("role", [PARTICIPANT, None])
+def test_a_key_whose_pattern_names_another_one_depends_on_it_whatever_the_sender_says(
+    role: MemberRole | None,
+) -> None:
+    keys = KeyPatterns(["vote:* while voting:*"])
+    vote = replace(draft(), keep="vote:7")
+
+    def judged(made: Draft, role: MemberRole | None = role) -> str | None:
+        return check(made, Importance.GUARANTEED, role, keys)
+
+    assert judged(vote) == "voting:7"
+    assert judged(replace(vote, only_while="voting:7")) == "voting:7"
+    with pytest.raises(KeyRefused, match="while 'voting:7' stands"):
+        judged(replace(vote, only_while="settings"))
+    # Clearing is free, and so are hosts.
+    assert judged(replace(vote, body=None)) is None
+    assert judged(vote, HOST) is None
+    assert judged(replace(vote, keep=None, only_while="a")) == "a"
+    with pytest.raises(Invalid, match="while: must have"):
+        judged(replace(vote, keep="vote:" + "x" * 145))

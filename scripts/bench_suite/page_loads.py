@@ -12,39 +12,18 @@ import argparse
 import asyncio
 import os
 import re
-import socket
 import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urljoin
 
 from bench_suite import proc
+from bench_suite.lone_gateway import lone_gateway
 from devenv import vendor
 
 _LINKS = re.compile(rb'(?:src|href)="(/[^"]+)"|url\("?(/[^")]+)"?\)')
 _IMPORTS = re.compile(rb'^\s*(?:import|export)\b[^"]*"([^"]+\.js)";', re.MULTILINE)
-_CONFIG = """
-[server]
-address = "127.0.0.1"
-port = {port}
-internal_port = {internal}
-origins = []
-pages = "{pages}"
-[broker]
-nodes = [{{ name = "r1", web_stomp = "ws://127.0.0.1:9/ws", amqp = "amqp://127.0.0.1:9" }}]
-user = "gateway"
-password = "nobody-is-there"
-[store]
-url = "sqlite:///{folder}/bench.db"
-[auth]
-secret = "a secret of a benchmark, long enough"
-"""
 
 
 @dataclass(frozen=True)
@@ -136,39 +115,6 @@ async def _measure(port: int, pid: int, visitors: int) -> tuple[Load, Load]:
     return loads[0], loads[1]
 
 
-@contextmanager
-def _gateway(pages: str) -> Iterator[tuple[int, int]]:
-    """The port and the process of a gateway that serves pages so."""
-    with TemporaryDirectory() as folder, socket.socket() as one, socket.socket() as other:
-        for each in (one, other):
-            each.bind(("127.0.0.1", 0))
-        port, internal = one.getsockname()[1], other.getsockname()[1]
-        one.close()
-        other.close()
-        config = Path(folder) / "gateway.toml"
-        config.write_text(_CONFIG.format(port=port, internal=internal, pages=pages, folder=folder))
-        command = [sys.executable, "-m", "gateway", "--config", str(config), "serve"]
-        log = Path(folder) / "log"
-        with log.open("wb") as out, subprocess.Popen(command, stdout=out, stderr=out) as process:
-            try:
-                _await(port, process, log)
-                yield port, process.pid
-            finally:
-                process.kill()
-
-
-def _await(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + 60
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-        except OSError:
-            time.sleep(0.05)
-        else:
-            return
-    raise SystemExit(f"the gateway did not start:\n{log.read_text()[-2000:]}")
-
-
 def main() -> int:
     """Print both ways of serving, each the median of its rounds by CPU."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -179,7 +125,7 @@ def main() -> int:
     found: dict[str, list[tuple[Load, Load]]] = {"sources": [], "built": []}
     for _ in range(options.rounds):
         for pages, loads in found.items():
-            with _gateway(pages) as (port, pid):
+            with lone_gateway(pages=pages) as (port, pid):
                 loads.append(asyncio.run(_measure(port, pid, options.visitors)))
     print(f"{options.visitors} visitors at once, {os.cpu_count()} cores")
     for pages, loads in found.items():

@@ -93,6 +93,15 @@ FLOODS: Final[dict[str, Entry]] = {
         "slow_readers",
         {"sockets": 50},
     ),
+    "events": Entry(
+        "event streams of large messages: ten are read, five never, two come and go",
+        "events",
+        {"readers": 10, "asleep": 5, "resuming": 2},
+        short=True,
+    ),
+    "events-unread": Entry(
+        "… fifty that nobody reads", "events", {"readers": 0, "asleep": 50, "resuming": 0}
+    ),
     "drip": Entry(
         "200 posts whose bodies come in chunks of one byte", "drip", {"connections": 200}
     ),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Final, Protocol
+from functools import partial
+from typing import Final, Protocol, TypeVar
 
 from gateway.auth.permissions import Action, Permissions
 from gateway.budget.budgets import Budgets
@@ -22,6 +21,9 @@ from gateway.domain.user_name import written_otherwise
 from gateway.errors import GatewayError, Invalid
 from gateway.store.class_codes import OneMore
 
+T = TypeVar("T")
+R = TypeVar("R")
+
 #: The words for roles in a list.
 _ROLES: Final[Mapping[str, MemberRole]] = {
     "participant": MemberRole.PARTICIPANT,
@@ -32,8 +34,6 @@ _ROLES: Final[Mapping[str, MemberRole]] = {
     "교사": MemberRole.HOST,
     "선생님": MemberRole.HOST,
 }
-#: Lines that are read in one turn of the loop: a name may cost 20 µs.
-_IN_A_TURN: Final = 250
 
 
 class State(StrEnum):
@@ -66,6 +66,13 @@ class Entry:
     role: MemberRole = MemberRole.PARTICIPANT
     name: str | None = None
     why: str | None = None
+
+
+class InTurns(Protocol):
+    """The way to do a little work for each of many items, in turns of a moment each."""
+
+    async def __call__(self, items: Iterable[T], make: Callable[[T], R]) -> list[R]:
+        """The results of ``make`` for each item."""
 
 
 class RosterStore(Protocol):
@@ -111,9 +118,11 @@ class Rosters:
         *,
         role: MemberRole = MemberRole.PARTICIPANT,
         accounts_only: bool,
+        in_turns: InTurns,
     ) -> list[Entry]:
         """The effect of adding the people of the list; ``room`` None: to a new one. ``role``: of
         lines that say none. ``accounts_only``: whether only those with an account can log in.
+        ``in_turns`` does what has to be done for each of the many lines.
 
         Raises :class:`Invalid`, and the errors of :meth:`Permissions.require`.
         """
@@ -122,19 +131,17 @@ class Rosters:
         else:
             await self._permissions.require(who, Action.MANAGE_ROOM, room)
         try:
-            lines = lines_of(text)
+            # Some milliseconds for a long one.
+            lines = await asyncio.to_thread(lines_of, text)
         except ValueError as error:
             raise Invalid(f"the list: {error}") from error
-        read = []
-        for start in range(0, len(lines), _IN_A_TURN):
-            read += [_read(line, role) for line in lines[start : start + _IN_A_TURN]]
-            await asyncio.sleep(0)
+        read = await in_turns(lines, partial(_read, role=role))
         users = [entry.user for entry in read if entry.user is not None]
-        members: Mapping[str, MemberRole] = MappingProxyType({})
+        members: Collection[str] = ()
         if room is not None:
-            members = {each.user: each.role for each in await self._store.members(room)}
+            members = {each.user for each in await self._store.members(room)}
         known = await self._store.known_accounts(users) if accounts_only else set(users)
-        return judged(read, members, known)
+        return await in_turns(read, Judge(members, known).entry)
 
     async def add(
         self, who: Identity, room: int, entries: Sequence[Entry], *, unknown: bool
@@ -164,29 +171,30 @@ class Rosters:
         return added
 
 
-def judged(
-    read: Sequence[Entry], members: Mapping[str, MemberRole], known: set[str]
-) -> list[Entry]:
-    """The entries with what each would do. ``known``: who can log in."""
-    seen: Counter[str] = Counter()
-    found = []
-    for entry in read:
+class Judge:
+    """The judge of a list's entries, one after the other. ``known``: who can log in."""
+
+    def __init__(self, members: Collection[str], known: Collection[str]) -> None:
+        self._members = members
+        self._known = known
+        self._seen: set[str] = set()
+
+    def entry(self, entry: Entry) -> Entry:
+        """The entry with what it would do."""
         if entry.user is None:
-            found.append(entry)
-            continue
-        seen[entry.user] += 1
-        if seen[entry.user] > 1:
+            return entry
+        if entry.user in self._seen:
             state = State.TWICE
-        elif entry.user in members:
+        elif entry.user in self._members:
             state = State.MEMBER
-        elif entry.user in known:
+        elif entry.user in self._known:
             state = State.NEW
         else:
             state = State.BLANKS if " " in entry.user else State.UNKNOWN
-        found.append(
-            Entry(entry.line, entry.written, state, entry.user, entry.role, entry.name, entry.why)
+        self._seen.add(entry.user)
+        return Entry(
+            entry.line, entry.written, state, entry.user, entry.role, entry.name, entry.why
         )
-    return found
 
 
 def _read(line: Line, role: MemberRole) -> Entry:

@@ -163,9 +163,7 @@ class BaseHandler(RequestHandler):
         """Answer with ``value``, which may be any JSON."""
         self.set_status(status)
         self.set_header("Content-Type", "application/json")
-        # A lone surrogate, which a message sent by STOMP may contain, stays the escape that it came
-        # as.
-        self.finish(_JSON.encode(value).encode(errors="backslashreplace"))
+        self.finish(encoded(value))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         error = problem.refusal(kwargs["exc_info"][1] if "exc_info" in kwargs else None)
@@ -222,6 +220,12 @@ class BaseHandler(RequestHandler):
             _log.warning("%s %s: %s%s", method, path, value.detail, cause)
         elif not isinstance(value, GatewayError | HTTPError):
             _log.error("%s %s failed", method, path, exc_info=value or True)
+
+
+def encoded(value: Any) -> bytes:
+    """The value as JSON."""
+    # A lone surrogate, which a message sent by STOMP may contain, stays the escape that it came as.
+    return _JSON.encode(value).encode(errors="backslashreplace")
 
 
 def _untie(body: asyncio.Future[None] | None) -> None:

@@ -24,7 +24,7 @@ from gateway.errors import BodyTooSlow, GatewayError, HeadTooLarge, HeadTooSlow,
 from gateway.http import problem
 from gateway.http.lingering import Lingering
 from gateway.http.tls_turns import TlsTurns
-from gateway.rotation import Rotation, Share, share_key
+from gateway.rotation import REQUEST, Rotation, Share, share_key
 
 #: Bytes of a request's head; where tokens are taken, there is room for the longest beside that.
 HEAD_BYTES: Final = 16 * 1024
@@ -151,6 +151,18 @@ class Guarded(IOStream):
             # Whoever opens a connection for each request has it all as somebody unknown.
             self._rotation.charge_too(max(self._counted, self._has_had), share)
             self._share = share
+
+    async def next_turn(self) -> None:
+        """Wait for the next turn: for a request that has had one already."""
+        rotation, share = self._rotation, self._share
+        if rotation is None or share is None:
+            await asyncio.sleep(0)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        rotation.wait(partial(_go_on, turn, rotation), share)
+        await turn
+        # What the turn was estimated at is counted with it.
+        self._has_had, self._counted = 0.0, REQUEST
 
     def holds_refusal(self) -> float:
         """Seconds for which a refusal is kept from the client, if it asks for much; else 0."""
@@ -503,6 +515,12 @@ class GuardedTlsStream(Guarded, SSLIOStream):
 def _begin(turn: asyncio.Future[None], rotation: Rotation, share: Share) -> None:
     if not turn.done():
         rotation.spend(share.request)
+        turn.set_result(None)
+
+
+def _go_on(turn: asyncio.Future[None], rotation: Rotation) -> None:
+    if not turn.done():
+        rotation.spend(REQUEST)
         turn.set_result(None)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from secrets import token_hex
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
@@ -256,8 +256,8 @@ def hosts(connection: Connection, number: int) -> list[str]:
     return list(connection.execute(query).scalars())
 
 
-def list_members(connection: Connection, number: int) -> list[Member]:
-    """The room's members, ordered by name."""
+def member_rows(connection: Connection, number: int) -> Sequence[Row[Any]]:
+    """The rows of the room's members, ordered by name."""
     if not is_room(number):
         return []
     query = (
@@ -266,9 +266,13 @@ def list_members(connection: Connection, number: int) -> list[Member]:
         .where(members.c.room == number)
         .order_by(members.c.user_id)
     )
+    return connection.execute(query).all()
+
+
+def members_of_rows(rows: Sequence[Row[Any]]) -> list[Member]:
+    """The members in :func:`member_rows`."""
     return [
-        Member(row.user_id, MemberRole(row.role), row.name, row.account is not None)
-        for row in connection.execute(query)
+        Member(row.user_id, _ROLES[row.role], row.name, row.account is not None) for row in rows
     ]
 
 

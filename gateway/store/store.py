@@ -256,8 +256,11 @@ class Store:
         return await self._database.read(partial(rooms.hosts, number=room))
 
     async def members(self, room: int) -> list[Member]:
-        """The roles by user; empty for a room that does not exist."""
-        return await self._database.read(partial(rooms.list_members, number=room))
+        """The members; empty for a room that does not exist. There may be a thousand, so that
+        memberships are read by other threads."""
+        return await self._database.scan(
+            partial(rooms.member_rows, number=room), rooms.members_of_rows
+        )
 
     async def set_member(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import Annotated, Any
 
 from pydantic import Field
@@ -28,7 +29,7 @@ class MembersHandler(ApiHandler):
         number = self.room_number(room)
         members = await self.services.rooms.members(await self.identity(), number)
         only = self.services.credentials.accounts_only
-        self.write_json({"members": [_as_json(each, accounts_only=only) for each in members]})
+        await self.write_list("members", members, partial(_as_json, accounts_only=only))
 
 
 class MemberHandler(ApiHandler):

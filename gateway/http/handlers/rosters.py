@@ -35,12 +35,18 @@ class RosterHandler(ApiHandler):
         only = self.services.credentials.accounts_only
         rosters = self.services.rosters
         entries = await rosters.check(
-            identity, number, wanted.text, role=wanted.role, accounts_only=only
+            identity,
+            number,
+            wanted.text,
+            role=wanted.role,
+            accounts_only=only,
+            in_turns=self.in_turns,
         )
-        answer = _as_json(entries)
-        if wanted.add:
-            answer["added"] = await rosters.add(identity, number, entries, unknown=wanted.unknown)
-        self.write_json(answer)
+        if not wanted.add:
+            await self.write_list("entries", entries, _entry)
+            return
+        added = await rosters.add(identity, number, entries, unknown=wanted.unknown)
+        self.write_json({"entries": await self.in_turns(entries, _entry), "added": added})
 
 
 class NewRosterHandler(ApiHandler):
@@ -50,13 +56,14 @@ class NewRosterHandler(ApiHandler):
         identity, wanted = await self.identity(), self.body(List)
         only = self.services.credentials.accounts_only
         entries = await self.services.rosters.check(
-            identity, None, wanted.text, role=wanted.role, accounts_only=only
+            identity,
+            None,
+            wanted.text,
+            role=wanted.role,
+            accounts_only=only,
+            in_turns=self.in_turns,
         )
-        self.write_json(_as_json(entries))
-
-
-def _as_json(entries: list[Entry]) -> dict[str, Any]:
-    return {"entries": [_entry(each) for each in entries]}
+        await self.write_list("entries", entries, _entry)
 
 
 def _entry(entry: Entry) -> dict[str, Any]:

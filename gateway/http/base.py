@@ -28,8 +28,8 @@ from gateway.errors import (
 from gateway.http import problem
 from gateway.http.caller import caller
 from gateway.http.internal_access import InternalAccess
-from gateway.http.metered import Metered
 from gateway.http.streams import Guarded
+from gateway.metered import Metered
 from gateway.observe import logs
 from gateway.observe.events import Events, Kind
 from gateway.observe.metrics import Metrics

@@ -5,8 +5,8 @@ from __future__ import annotations
 from tornado.http1connection import HTTP1ServerConnection
 from tornado.httputil import HTTPServerConnectionDelegate
 
-from gateway.http.metered import Metered
 from gateway.http.streams import Guarded
+from gateway.metered import Metered
 
 
 class Serving(HTTP1ServerConnection):

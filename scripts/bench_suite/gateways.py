@@ -173,10 +173,10 @@ def _environment() -> dict[str, str]:
     return {key: value for key, value in os.environ.items() if not key.startswith("GATEWAY_")}
 
 
-def token(secret: str, name: str, *roles: str) -> str:
-    """A token like one that a school's login server issues."""
+def token(secret: str, name: str, *roles: str, **more: str) -> str:
+    """A token like one that a school's login server issues, with ``more`` claims."""
     now = int(time.time())
-    claims = {"sub": name, "roles": roles, "iss": _ISSUER, "aud": _AUDIENCE}
+    claims = {"sub": name, "roles": roles, "iss": _ISSUER, "aud": _AUDIENCE, **more}
     return jwt.encode({**claims, "iat": now, "exp": now + 86_400}, secret, algorithm="HS256")
 
 

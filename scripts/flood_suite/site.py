@@ -35,9 +35,9 @@ class Site:
         """The value of the header Host."""
         return f"127.0.0.1:{self.port}"
 
-    def token(self, name: str, *roles: str) -> str:
-        """A token like one that a school's login server issues."""
-        return gateways.token(self.secret, name, *roles)
+    def token(self, name: str, *roles: str, **more: str) -> str:
+        """A token like one that a school's login server issues, with ``more`` claims."""
+        return gateways.token(self.secret, name, *roles, **more)
 
     @cached_property
     def context(self) -> ssl.SSLContext | None:

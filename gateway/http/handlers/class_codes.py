@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import AfterValidator, Field
 
 from gateway.class_codes import AtTheDoor, Joined
-from gateway.domain.class_code import LONGEST_INPUT, ClassCode, Guests
+from gateway.domain.class_code import LONGEST_INPUT, ClassCode, Guests, Knock
 from gateway.domain.guest import nickname
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
@@ -83,14 +83,7 @@ class KnocksHandler(ApiHandler):
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         waiting = await self.services.codes.knocks(await self.identity(), number)
-        self.write_json(
-            {
-                "knocks": [
-                    {"number": each.number, "name": each.nickname, "since": timestamp(each.since)}
-                    for each in waiting
-                ]
-            }
-        )
+        await self.write_list("knocks", waiting, _knock_json)
 
     async def post(self, room: str) -> None:
         number = self.room_number(room)
@@ -161,6 +154,10 @@ class JoinHandler(ApiHandler):
 def _code_json(code: ClassCode) -> dict[str, Any]:
     """A code; ``url``: where its QR leads, seen from the gateway."""
     return {"code": code.code, "url": f"/j/{code.code}", "guests": code.guests}
+
+
+def _knock_json(knock: Knock) -> dict[str, Any]:
+    return {"number": knock.number, "name": knock.nickname, "since": timestamp(knock.since)}
 
 
 def _joined_json(joined: Joined, who: Identity | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import Annotated, Any, Final, Self
 
 from pydantic import Field, model_validator
@@ -44,7 +45,7 @@ class RoomsHandler(ApiHandler):
     async def get(self) -> None:
         rooms = await self.services.rooms.mine(await self.identity())
         topology = self.services.topology
-        self.write_json({"rooms": [_as_json(view, topology) for view in rooms]})
+        await self.write_list("rooms", rooms, partial(_as_json, topology=topology))
 
     async def post(self) -> None:
         identity = await self.identity()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
+from functools import partial
 from typing import Protocol
 
 from broker.protocol.stomp import Frame, HeartBeat
 from broker.timing.tasks import Tasks
 from gateway.live.bytes_in_hand import Account
 from gateway.live.client.socket import PAUSE, ClientSocket, Pause
+from gateway.metered import Metered
 from gateway.rotation import Rotation, Waiting
 
 #: The rest of a request that cannot be carried out at once.
@@ -188,15 +190,25 @@ class Reader:
 
     async def _work(self, waiting: Work, frames: Incoming) -> None:
         try:
-            await waiting
+            await Metered(waiting, self._took)
         except Exception as error:
             self._consumer.failed(error)
         else:
             self.receipt = None
-            self._take(frames)
+            rotation, share = self._rotation, self._socket.transport.share
+            if rotation.may_work(share):
+                rotation.work(partial(self._take, frames), share)
+            else:
+                # Each frame that has to wait would be a way past the others.
+                self._resting = frames
+                self._await_turn()
         if self._working is asyncio.current_task():
             self._working = None
             self._listen_again()
+
+    def _took(self, seconds: float) -> None:
+        """Work that has to wait goes on outside of the client's turns, and counts as they do."""
+        self._rotation.charge(seconds, self._socket.transport.share)
 
     def _broken_off(self, fault: Exception) -> None:
         """Work was cancelled, perhaps by somebody else: nothing that came after would be read."""

@@ -15,7 +15,7 @@ async def flood(site: Site, tally: Tally, *, sockets: int) -> None:
         frame(
             "SEND",
             {"destination": "/gateway/token"},
-            site.token(FLOODER, f"pupil-{number}").encode(),
+            site.token(FLOODER, jti=f"renewal {number}").encode(),
         )
         for number in range(_TOKENS)
     )

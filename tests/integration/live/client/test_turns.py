@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -17,6 +18,7 @@ from broker.protocol.websocket import Close, Data, Event, MessageReader, Opcode,
 from broker.timing.tasks import Tasks
 from gateway import rotation
 from gateway.config import Limits
+from gateway.domain.identity import Identity
 from gateway.errors import Draining
 from gateway.live.client.allowance import TURN, Allowance
 from gateway.live.client.connection import Connection
@@ -26,6 +28,7 @@ from tests.budgets import budgets_of
 from tests.integration.live.client.test_connection import SlowTokens, services
 from tests.integration.live.relay.test_dialler import WHO
 from tests.rotations import in_rotation
+from tests.unit.broker.amqp_node import eventually
 
 _MASK = b"mask"
 _CONNECT = build(Opcode.TEXT, serialise("CONNECT", [("accept-version", "1.2")]), mask=_MASK)
@@ -117,9 +120,10 @@ async def connected(
     introduced: bool = True,
     user: str = WHO.user,
     turns: rotation.Rotation | None = None,
+    tokens: SlowTokens | None = None,
 ) -> AsyncIterator[tuple[Connection, socket.socket]]:
     """A client that has sent CONNECT, if it is ``introduced``, and read the answer."""
-    given = services(SlowTokens(), registry, turns)
+    given = services(tokens or SlowTokens(), registry, turns)
     given.limits.now = Limits(frame_bytes=10_000, frames_per_second=rate, frames_burst=burst)
     loop = asyncio.get_running_loop()
     with pair() as (ours, theirs):
@@ -310,3 +314,46 @@ async def test_more_bytes_than_a_frame_may_have_do_not_pass_before_connect() -> 
             await loop.sock_sendall(client, message(b"\n" * 6_000))
         async with asyncio.timeout(10):
             assert b"connect_first" in await loop.sock_recv(client, 65_536)
+
+
+class Counting(SlowTokens):
+    """A checker that counts the tokens."""
+
+    checked = 0
+
+    async def verify(self, token: str) -> Identity:
+        self.checked += 1
+        return self.who
+
+
+class Full(rotation.Rotation):
+    """A rotation in which so many turns are ``left``, and others wait in ``turns``."""
+
+    def __init__(self, left: int) -> None:
+        super().__init__(clock=time.monotonic)
+        self.left = left
+        self.turns: list[rotation.Turn] = []
+
+    def may_work(self, share: rotation.Share) -> bool:
+        self.left -= 1
+        return self.left >= 0
+
+    def wait(self, turn: rotation.Turn, share: rotation.Share) -> rotation.Waiting:
+        self.turns.append(turn)
+        return rotation.Waiting(turn)
+
+
+@pytest.mark.gen_test
+async def test_frames_that_have_to_wait_are_no_way_past_the_turns_of_others() -> None:
+    tokens, turns = Counting(), Full(left=1_000)
+    renewal = serialise("SEND", [("destination", "/gateway/token")], b"a token")
+    async with connected(roomy(), rate=1e9, burst=1_000_000, turns=turns, tokens=tokens) as (
+        _,
+        client,
+    ):
+        turns.left = 1
+        await asyncio.get_running_loop().sock_sendall(client, message(renewal * 3))
+        for checked in (1, 2, 3):
+            await eventually(lambda: len(turns.turns) == checked)  # noqa: B023
+            assert tokens.checked == checked
+            turns.turns[-1]()

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from gateway.http import metered
-from gateway.http.metered import Metered
+from gateway import metered
+from gateway.metered import Metered
 
 
 class Clock:

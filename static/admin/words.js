@@ -3,6 +3,7 @@
 export const WORDS = {
   en: {
     appName: "Interact · Dashboard",
+    tagline: "Who is connected, and does everything work?",
     title: "Dashboard",
     refused: "The dashboard is for admins: log in with an account that has this role.",
     "live.on": "Live",
@@ -195,6 +196,8 @@ export const WORDS = {
     "ask.drainGateway": "Drain {gateway}?",
     "ask.drainGatewayNote":
       "It accepts nothing new, sends its clients to other gateways one after the other, and ends. This cannot be undone.",
+    "ask.drainOnlyGatewayNote":
+      "It is the only gateway: when its clients have left nobody can use it, until somebody starts a gateway on its machine. This cannot be undone.",
     "do.connection": "End the connection",
     "do.user": "End all",
     "do.drainNode": "Drain the node",
@@ -212,6 +215,7 @@ export const WORDS = {
   },
   ko: {
     appName: "인터랙트 · 관리 화면",
+    tagline: "누가 연결되어 있고, 모두 잘 되고 있나요?",
     title: "관리 화면",
     refused: "관리자만 볼 수 있습니다. 관리자 역할이 있는 계정으로 로그인하세요.",
     "live.on": "실시간",
@@ -404,6 +408,8 @@ export const WORDS = {
     "ask.drainGateway": "{gateway} 게이트웨이를 비울까요?",
     "ask.drainGatewayNote":
       "새 연결을 받지 않고 사용자를 하나씩 다른 게이트웨이로 옮긴 뒤 끝납니다. 되돌릴 수 없습니다.",
+    "ask.drainOnlyGatewayNote":
+      "하나뿐인 게이트웨이입니다. 사용자가 모두 나간 뒤에는 서버에서 게이트웨이를 다시 시작할 때까지 아무도 쓸 수 없습니다. 되돌릴 수 없습니다.",
     "do.connection": "연결 끊기",
     "do.user": "모두 끊기",
     "do.drainNode": "노드 비우기",

@@ -66,6 +66,10 @@ export function gatewaysTable({ i18n, format, api, ask }) {
 
   const colourOf = (/** @type {string} */ name) => (shown.gateways.indexOf(name) % COLOURS) + 1;
 
+  /** Whether clients of this gateway have another one to go to. @param {string} gateway */
+  const others = (gateway) =>
+    shown.state.gateways.some((state) => state.gateway !== gateway && !state.draining);
+
   const drainButton = (/** @type {string} */ gateway) =>
     element(
       "button",
@@ -75,7 +79,7 @@ export function gatewaysTable({ i18n, format, api, ask }) {
         click: () =>
           ask({
             question: i18n.say("ask.drainGateway", { gateway }),
-            note: i18n.say("ask.drainGatewayNote"),
+            note: i18n.say(others(gateway) ? "ask.drainGatewayNote" : "ask.drainOnlyGatewayNote"),
             button: i18n.say("do.drainGateway"),
             act: () => api.drain({ gateway }),
             told: ({ done }) => (done[gateway] ? i18n.say("done.drainGateway", { gateway }) : ""),

@@ -156,6 +156,12 @@ def test_an_admin_makes_the_accounts_of_a_class_and_a_pupil_logs_in_with_her_sli
     page.get_by_role("button", name="Done, forget the passwords").click()
 
 
+_BROKEN_PILLS = """() => [...document.querySelectorAll(".kind, .state")]
+    .filter((pill) => { const range = document.createRange(); range.selectNodeContents(pill);
+                        return range.getClientRects().length > 1; })
+    .map((pill) => pill.textContent)"""
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [360, 1280])
 def test_nothing_is_cut_off_and_axe_finds_nothing_grave(
@@ -169,6 +175,9 @@ def test_nothing_is_cut_off_and_axe_finds_nothing_grave(
     page = watch(gateway, viewport={"width": width, "height": 800}, color_scheme=scheme)
     expect(rows(page, "Connections").first).to_be_visible(timeout=SOON)
     expect(page.locator(".chart canvas")).to_have_count(6)
+    # In its pill each word is in one piece.
+    expect(page.locator(".kind").first).to_be_visible(timeout=SOON)
+    assert page.evaluate(_BROKEN_PILLS) == []
     page.get_by_role("button", name=re.compile("^Drain: r1")).click()
     _is_sound(page, width)
     page.keyboard.press("Escape")

@@ -96,7 +96,13 @@ class GroupCommit:
             self._give_up(batch, StoreUnavailable("the commit was cancelled"))
             raise
         except Exception as error:
-            self._give_up(batch, error)
+            if isinstance(error, StoreUnavailable) or len(batch) == 1:
+                self._give_up(batch, error)
+            else:
+                # One that the store cannot take fails alone, and not those that came beside it.
+                drafts = iter(batch.items())
+                await self._commit(dict(islice(drafts, len(batch) // 2)))
+                await self._commit(dict(drafts))
             return
         for answer, result in zip(batch, results, strict=True):
             if isinstance(result, Appended):

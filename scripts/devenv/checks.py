@@ -47,18 +47,17 @@ _TIERS: Final[dict[str, list[str]]] = {
 }
 #: What gateways, and the commands of the tests, import.
 _COMPILED: Final = ("broker", "gateway", "scripts")
-#: The acceptance tier in parts, each on a cluster of its own; those that take longest first. What
-#: none of them names belongs to the first.
+#: The acceptance tier in parts, each on a cluster of its own. What none of them names belongs to
+#: the last.
 _PARTS: Final = (
-    ["bench", "broker", "chaos", "devenv"],
     ["live"],
     ["browser"],
     ["cluster"],
     ["http", "messages"],
+    ["bench", "broker", "chaos", "devenv"],
 )
 #: What depends most on RabbitMQ's version runs on the newest one, too, in parts like these.
 _NEWEST_PARTS: Final = {
-    "broker": ["broker", "cluster/test_two_gateways.py", "messages/test_mending.py"],
     "live": [
         "live/test_hub.py",
         "live/test_private_queue.py",
@@ -68,6 +67,7 @@ _NEWEST_PARTS: Final = {
         "live/test_shared_patterns.py",
         "live/test_conformance.py",
     ],
+    "broker": ["broker", "cluster/test_two_gateways.py", "messages/test_mending.py"],
 }
 #: On a large machine more would only wait for the longest of them.
 _MOST_AT_ONCE: Final = 4
@@ -182,7 +182,7 @@ def _everything(arguments: list[str], started: float) -> int:
     )
     outcomes = side_by_side.run(
         # What takes longest, and beside it what is soon known.
-        [*tests[:2], *linters, *tests[2:]],
+        [*tests[:1], *linters, *tests[1:]],
         # As many as there are cores: with one more, tests that keep real deadlines miss some.
         at_once=min(len(os.sched_getaffinity(0)), _MOST_AT_ONCE),
         folder=_WORK,
@@ -210,19 +210,20 @@ def _paths() -> list[str]:
 
 
 def _sessions(newest: list[Job], *, measured: bool = False) -> list[Job]:
-    """The sessions of pytest, with those on the newest RabbitMQ, in the order of their start."""
+    """The sessions of pytest, with those on the newest RabbitMQ, in the order of their start: what
+    takes longest comes first, so that no core waits for long at the end."""
     acceptance = Path(_folder("acceptance"))
     named = {name for part in _PARTS for name in part}
     others = {path.relative_to(acceptance).parts[0] for path in acceptance.rglob("test_*.py")}
-    parts = [[*_PARTS[0], *sorted(others - named)], *_PARTS[1:]]
+    parts = [*_PARTS[:-1], [*_PARTS[-1], *sorted(others - named)]]
     unit, integration = (
         _session(tier, [_folder(tier)], measured=measured) for tier in ("unit", "integration")
     )
-    first, second, *rest = [
+    live, browser, cluster, small, mixed = [
         _session(f"acceptance {'+'.join(part)}", [str(acceptance / name) for name in part])
         for part in parts
     ]
-    return [first, second, unit, *newest, *rest, integration]
+    return [live, browser, unit, cluster, *newest, integration, mixed, small]
 
 
 def _session(

@@ -19,6 +19,9 @@ PROJECT: Final = Path(__file__).parents[2]
 
 NAME: Final = "interact-gateway"
 
+#: The oldest browsers; the same as in `page_build.mjs`.
+TARGET: Final = "chrome111,firefox113,safari16.4"
+
 _SOURCE: Final = PROJECT / "static" / "interact"
 _PROGRAMS: Final = PROJECT / "node_modules" / ".bin"
 
@@ -63,9 +66,11 @@ def _description() -> dict[str, object]:
 
 
 def _bundle(target: Path, progress: Progress) -> None:
-    progress("bundling the library (rollup)")
-    source = _SOURCE / "index.js"
-    _run([_PROGRAMS / "rollup", source, "--format", "es", "--file", target], progress)
+    """One module, readable; by the bundler of the pages, for the same browsers."""
+    progress("bundling the library (esbuild)")
+    program = PROJECT / "node_modules" / "esbuild-wasm" / "bin" / "esbuild"
+    options = ("--bundle", "--format=esm", f"--target={TARGET}", "--log-level=warning")
+    _run(["node", program, _SOURCE / "index.js", *options, f"--outfile={target}"], progress)
 
 
 def _declare(target: Path, progress: Progress) -> None:

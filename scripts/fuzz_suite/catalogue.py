@@ -21,4 +21,6 @@ TARGETS: Final = {
     "destinations": "destinations",
     "database-url": "database_url",
     "config": "configuration",
+    "class-codes": "class_codes",
+    "rosters": "rosters",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -31,6 +32,7 @@ from gateway.messages.outbox import Outbox
 from gateway.queues.assembly import private_queues
 from gateway.rabbitmq import rabbitmq
 from gateway.reload import OnNodes, Reload, Reloadable
+from gateway.service_manager import ServiceManager
 from gateway.store import Store
 from gateway.store.post_function import PostLimits
 from gateway.store.quota import Quota
@@ -76,7 +78,9 @@ async def serve(config: Config, *, read: Callable[[], Config]) -> None:
         threads.settle()
         garbage.settle()
         logger.info("serving %s, internal %s", serving.public.url, serving.internal.url)
+        serving.manager.ready(f"serving {serving.public.url}")
         await drain.wait()
+        serving.manager.leaving(within=config.server.drain_time + config.server.stop_timeout)
         serving.public.no_keep_alive()
         await drain.move_off(serving.registry)
     logger.info("stopped")
@@ -91,6 +95,7 @@ class Serving:
     registry: Registry
     reloadable: Reloadable
     on_nodes: Sequence[OnNodes]
+    manager: ServiceManager
 
 
 class Part(Protocol):
@@ -114,6 +119,8 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
     mq = rabbitmq(f)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(f.tasks.close)
+        manager = ServiceManager(os.environ)
+        _give_signs_of_life(f, manager, stack)
         store = await opened_store(config, migrate=config.store.serve_migrates)
         stack.push_async_callback(store.close)
         logger.info("database %s %s", store.name, store.schema)
@@ -175,6 +182,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             gateway.live.registry,
             gateway.reloadable,
             on_nodes=[*mq.on_nodes, gateway.live.hub],
+            manager=manager,
         )
 
 
@@ -207,6 +215,16 @@ def _begin(stack: AsyncExitStack, *parts: Part) -> None:
     for part in parts:
         stack.push_async_callback(part.close)
         part.start()
+
+
+def _give_signs_of_life(
+    made_with: Foundation, manager: ServiceManager, stack: AsyncExitStack
+) -> None:
+    """Tell the service manager's watchdog that the event loop turns, to the last moment."""
+    if manager.interval is not None:
+        tasks = made_with.tasks.part()
+        stack.push_async_callback(tasks.close)
+        tasks.forever(manager.watch, "signs of life")
 
 
 def _keep_history(made_with: Foundation, store: Store, stack: AsyncExitStack) -> None:

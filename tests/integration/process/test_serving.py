@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import json
+import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.client import HTTPConnection, HTTPSConnection
 from pathlib import Path
 from ssl import SSLContext, SSLError, TLSVersion, create_default_context
@@ -20,6 +22,8 @@ import pytest
 
 from devenv import tls
 from tests.integration.process.conftest import Run, command_line
+
+_PROJECT = Path(__file__).parents[3]
 
 
 @contextmanager
@@ -202,3 +206,59 @@ def test_a_log_that_nobody_reads_stops_nothing(environment: dict[str, str]) -> N
         process.send_signal(signal.SIGINT)
         # Its end is not kept from it either.
         assert process.wait(timeout=20) == 0
+
+
+def test_the_service_manager_is_told_how_the_gateway_fares(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(30)
+        environment["NOTIFY_SOCKET"] = str(tmp_path / "notify")
+        environment["WATCHDOG_USEC"] = "200000"
+        environment["GATEWAY_SERVER__NOTICE_TIME"] = "0"
+
+        def hear(awaited: str) -> str:
+            while not (told := manager.recv(4096).decode()).startswith(awaited):
+                pass
+            return told
+
+        with serving(environment) as (process, public, _):
+            assert hear("READY=1") == f"READY=1\nSTATUS=serving {public}"
+            hear("WATCHDOG=1")
+            # A gateway that hangs gives no sign of life, so that the watchdog ends it.
+            process.send_signal(signal.SIGSTOP)
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED)
+            manager.setblocking(False)
+            with suppress(BlockingIOError):
+                while manager.recv(4096):
+                    pass
+            manager.settimeout(30)
+            process.send_signal(signal.SIGCONT)
+            hear("WATCHDOG=1")
+            process.send_signal(signal.SIGTERM)
+            assert "STATUS=leaving" in hear("STOPPING=1")
+            # To its last moment.
+            assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")
+def test_systemd_takes_the_unit(tmp_path: Path) -> None:
+    unit = tmp_path / "interact-gateway.service"
+    text = (_PROJECT / "conf/systemd/interact-gateway.service").read_text()
+    program = "/opt/interact/bin/gateway"
+    assert text.count(program) == 1
+    unit.write_text(text.replace(program, "/bin/true"))
+    for command in (
+        ["verify", str(unit)],
+        # Of ten; more is a door that was closed.
+        ["security", "--offline=true", "--threshold=15", str(unit)],
+    ):
+        result = subprocess.run(  # noqa: S603 - our own arguments
+            ["systemd-analyze", "--no-pager", *command],  # noqa: S607 - the system's
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (result.returncode, result.stderr) == (0, ""), result.stdout

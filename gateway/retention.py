@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Final, NoReturn, Protocol
 
 from broker.timing.readings import UtcTime
+from gateway.domain.message import timestamp
 from gateway.errors import StoreUnavailable
 
 logger = logging.getLogger(__name__)
@@ -39,17 +40,26 @@ class Prunable(Protocol):
 
 
 async def keep(store: Prunable, *, days: int, clock: UtcTime) -> NoReturn:
-    """Delete messages and stays older than ``days``, now and every hour, until cancelled.
+    """Delete messages and stays older than ``days``, now and every hour, until cancelled. The log
+    has what each time was done.
 
     A store that is away is asked again an hour later: old messages can wait.
     """
     while True:
         try:
-            before = clock() - timedelta(days=days)
-            if deleted := await store.prune(before):
-                logger.info("deleted %d messages older than %d days", deleted, days)
-            if deleted := await store.forget_stays(before):
-                logger.info("deleted %d stays in rooms older than %d days", deleted, days)
+            began = clock()
+            before = began - timedelta(days=days)
+            messages = await store.prune(before)
+            stays = await store.forget_stays(before)
+            logger.info(
+                "retention: deleted %d messages and %d stays in rooms of before %s (%d days) in"
+                " %.1f s; the next look is in an hour",
+                messages,
+                stays,
+                timestamp(before),
+                days,
+                (clock() - began).total_seconds(),
+            )
         except StoreUnavailable as error:
             logger.warning(
                 "old messages could not be deleted; the next attempt is in an hour: %s", error

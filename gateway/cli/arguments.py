@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from gateway import config
-from gateway.cli import commands, endings, erasures, initial, parked, topology, version
+from gateway.cli import backups, commands, endings, erasures, initial, parked, topology, version
 from gateway.cli.findings import say
 from gateway.cli.running import Unusable, WrongOptions
 from gateway.config import CONFIG_VARIABLE, Config, ConfigError, StartError
@@ -132,6 +132,9 @@ def _parser() -> argparse.ArgumentParser:
     _add(top, "check-config", commands.check_config)
     _add(top, "migrate", commands.migrate)
     _add_administrator(_add(top, "doctor", commands.diagnose))
+
+    for name, copy in (("backup", backups.save), ("restore", backups.bring_back)):
+        _add(top, name, copy).add_argument("file", type=Path, metavar="FILE")
 
     _add_users(top)
 

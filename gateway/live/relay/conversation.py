@@ -6,14 +6,16 @@ import asyncio
 import logging
 from asyncio import Task
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Final, Protocol
 
 from tornado.iostream import StreamClosedError
 
 from broker.nodes.balancer import Lease
 from broker.protocol.stomp import Frame, serialise
+from broker.topology import Stream
 from broker.webstomp.session import WebStompSession
-from gateway.errors import BrokerUnavailable, TooLarge
+from gateway.domain.message import Message
+from gateway.errors import BrokerUnavailable, StoreUnavailable, TooLarge
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.relay import oversized
 from gateway.live.relay.missed import Consumer, Gap
@@ -24,6 +26,12 @@ from gateway.live.relay.state import RelayState
 from gateway.live.transport import Transport
 
 logger = logging.getLogger(__name__)
+
+#: Seconds that a host's queue stands still while the database is away from which it gets what is
+#: missing; then the client gets an ERROR (G11).
+OUTAGE: Final = 10.0
+#: Seconds between two attempts to read it.
+_AGAIN: Final = 0.5
 
 
 class Owner(Protocol):
@@ -252,20 +260,41 @@ class Conversation:
 
     async def missed(self, gap: Gap) -> AsyncIterator[bytes]:
         """The MESSAGE frames of what is missing before a message, as fast as the client
-        acknowledges them. Raises :class:`gateway.errors.StoreUnavailable`."""
-        number = 0
-        async for message in self._context.missed.before(gap):
+        acknowledges them. Raises :class:`gateway.errors.StoreUnavailable` if the database is away
+        for longer than :data:`OUTAGE`."""
+        given = set[tuple[Stream, int | None]]()
+        async for message in self._from_history(gap):
+            if (message.stream, message.seq) in given:
+                continue
             if (consumer := await self._with_room(gap)) is None:
                 break
             yield self.state.deliveries.give(message, consumer)
-            number += 1
+            given.add((message.stream, message.seq))
         await self._with_room(gap)
-        if number:
-            detail = f"{number} messages came from the history, before {gap.seq} of {gap.stream}"
+        if given:
+            detail = (
+                f"{len(given)} messages came from the history, before {gap.seq} of {gap.stream}"
+            )
             logger.info(
                 "the private queue of room %d had dropped some: %s", gap.stream.room, detail
             )
             self._owner.refilled(detail)
+
+    async def _from_history(self, gap: Gap) -> AsyncIterator[Message]:
+        """The missing messages, from the first one again after each time that the database was
+        away."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + OUTAGE
+        while True:
+            try:
+                async for message in self._context.missed.before(gap):
+                    yield message
+            except StoreUnavailable:
+                if loop.time() >= until:
+                    raise
+                await asyncio.sleep(_AGAIN)
+            else:
+                return
 
     async def _with_room(self, gap: Gap) -> Consumer | None:
         """The consumer, as soon as it may take a message more; None: it has unsubscribed."""

@@ -204,7 +204,23 @@ async def test_a_client_that_has_enough_is_not_held_up(*, leaves: bool) -> None:
         assert stage.ended is None
 
 
-async def test_a_history_that_cannot_be_read_ends_the_client_rather_than_make_a_hole() -> None:
+async def test_a_database_that_is_away_for_a_moment_is_a_pause() -> None:
+    async with staged() as stage:
+        stage.missed.messages = [message(1), message(2)]
+        stage.missed.breaks_after = 1
+        await begun(stage)
+        deliver(stage, 1, 3)
+        await until(lambda: stage.missed.away)
+        stage.missed.away = False
+        await stage.hears(b'"seq":3')
+        assert heard(stage) == ["public 1", "public 2", "public 3"]
+        assert stage.ended is None
+
+
+async def test_a_history_that_cannot_be_read_ends_the_client_rather_than_make_a_hole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.live.relay.conversation.OUTAGE", 0.2)
     async with staged() as stage:
         stage.missed.away = True
         await begun(stage)

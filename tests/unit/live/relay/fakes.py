@@ -30,13 +30,21 @@ class FakeMissed:
     messages: Sequence[Message] = ()
     asked: list[Gap] = field(default_factory=list)
     away: bool = False
+    #: After so many messages it is away.
+    breaks_after: int | None = None
 
     async def before(self, gap: Gap) -> AsyncIterator[Message]:
         self.asked.append(gap)
+        for number, message in enumerate(self.messages):
+            if number == self.breaks_after:
+                self.breaks_after, self.away = None, True
+            self._check()
+            yield message
+        self._check()
+
+    def _check(self) -> None:
         if self.away:
             raise StoreUnavailable("the database is away")
-        for message in self.messages:
-            yield message
 
 
 @dataclass

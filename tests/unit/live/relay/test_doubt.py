@@ -75,6 +75,8 @@ def test_what_was_taken_before_is_not_strange_once_it_is_proven() -> None:
     first = doubt.sent("SEND", "/queue/a", message=True, kind=known)
     second = doubt.sent("SEND", "/queue/a", message=True, kind=known)
     doubt.proven(first)
+    assert known in familiar
+    assert (doubt.is_proven(first), doubt.is_proven(second)) == (True, False)
     # It was sent before anybody knew.
     assert doubt.is_strange
     doubt.proven(second)

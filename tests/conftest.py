@@ -34,7 +34,8 @@ NewDatabase = Callable[..., str]
 
 _RUN = Path(__file__).parents[1] / ".run"
 _NODES = 3
-_LINGER = 1.0
+#: Seconds for the tasks that a test leaves to their end; only what never ends takes them.
+_LINGER = 20.0
 _STDERR = 2
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 _received: list[int] = []

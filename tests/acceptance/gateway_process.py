@@ -32,8 +32,8 @@ JWT_SECRET = secrets.token_urlsafe(32)
 AUTH_SECRET = secrets.token_urlsafe(32)
 DRAIN_TOKEN = secrets.token_urlsafe(32)
 _GATEWAY = (sys.executable, "-m", "gateway")
-_START_TIMEOUT = 60.0
-_STOP_TIMEOUT = 20.0
+_START_TIMEOUT = 120.0
+_STOP_TIMEOUT = 60.0
 
 
 class NotRunning(Exception):

@@ -31,7 +31,8 @@ async def test_leaves_a_connection_open():
 def test_leaked_tasks_and_unseen_exceptions_fail_a_test_that_passed(
     inner_pytest: InnerPytest,
 ) -> None:
-    conftest = "from tests.conftest import io_loop\n"
+    conftest = "import tests.conftest\nfrom tests.conftest import io_loop\n"
+    conftest += "tests.conftest._LINGER = 0.5\n"
     printed = inner_pytest(conftest, TESTS)
 
     assert "1 failed, 3 passed, 3 errors" in printed, printed

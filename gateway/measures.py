@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
 from typing import Protocol
 
 from broker.feeds.feeds import Feeds
@@ -23,6 +24,9 @@ from gateway.rabbitmq import Broker
 
 class LoggedStore(Protocol):
     """The database, whose write-ahead log is measured."""
+
+    @property
+    def name(self) -> str: ...
 
     @property
     def log_bytes(self) -> int: ...
@@ -46,6 +50,8 @@ def measures(  # noqa: PLR0913 - everything that is measured
 ) -> Metrics:
     """Make the metrics; each is read when Prometheus asks."""
     metrics = Metrics()
+    is_server = store.name.startswith("postgresql:")
+    metrics.observe_build(_version(), store="postgresql" if is_server else "sqlite")
     metrics.observe_events(made_with.events)
     metrics.observe_states(lambda: states)
     metrics.observe("gateway_ready", "1: load balancers are told to use it.", lambda: states.ready)
@@ -135,6 +141,13 @@ def measures(  # noqa: PLR0913 - everything that is measured
     )
     metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
     return metrics
+
+
+def _version() -> str:
+    try:
+        return version("interact-gateway")
+    except PackageNotFoundError:
+        return "unknown"
 
 
 def _of_topics(metrics: Metrics, *, live: Live, feeds: Feeds) -> None:

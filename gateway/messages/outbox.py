@@ -360,6 +360,7 @@ class Outbox:
 
     def _confirm(self, lane: Lane, entry: Entry) -> None:
         self.counts.confirmed += 1
+        _log.debug("message %s/%d is published: RabbitMQ has confirmed it", lane.stream, entry.seq)
         lane.confirmed(entry.seq)
         if lane.stream in self._moved_at:
             self._moved_at[lane.stream] = _now()

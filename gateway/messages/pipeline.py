@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ from gateway.messages.ports import MessageStore
 from gateway.messages.publication import publication
 from gateway.store.numbering import repeated
 from gateway.store.records import Appended
+
+_log = logging.getLogger(__name__)
 
 #: The ``retry_after`` when the gateway is draining, in seconds.
 RETRY_AFTER: Final = 1.0
@@ -126,6 +129,10 @@ class Pipeline:
                 return await self._pass_on(draft.numbered(None))
             with self._place_in_outbox(size, rank):
                 stored = await self._commits.append(draft)
+            if _log.isEnabledFor(logging.DEBUG):
+                # The line has the request's id; what follows is found by stream and number.
+                said = stored.message
+                _log.debug("message %s/%s is stored; its id is %s", said.stream, said.seq, said.id)
             return await self._answered(stored)
 
     async def repeated(self, draft: Draft) -> Receipt | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import accumulate
 from typing import Final, Protocol
@@ -71,6 +72,16 @@ class Metrics:
     def observe(self, name: str, what: str, read: Callable[[], float]) -> None:
         """Add a gauge that is read when Prometheus asks."""
         Gauge(name, what, registry=self.registry).set_function(read)
+
+    def observe_build(self, version: str, *, store: str) -> None:
+        """Report the gateway's version, and which database it works on."""
+        info = Gauge(
+            "gateway_build_info",
+            "1; its labels say what is running.",
+            ["version", "python", "store"],
+            registry=self.registry,
+        )
+        info.labels(version, platform.python_version(), store).set(1)
 
     def observe_states(self, states: Callable[[], Iterable[PartState]]) -> None:
         """Report the parts that the gateway depends on, as last found."""

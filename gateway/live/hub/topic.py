@@ -342,6 +342,13 @@ class Topic:
                 self._recent.add(given)
                 # A message that comes late may be hidden already; hosts see it when they read on.
                 self.broadcaster.deliver(given.veiled or given)
+                if logger.isEnabledFor(logging.DEBUG):
+                    logger.debug(
+                        "message %s/%s is delivered to %d subscribers",
+                        self.stream,
+                        given.seq,
+                        len(self.broadcaster),
+                    )
 
     # Filling holes
 

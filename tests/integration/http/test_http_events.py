@@ -542,3 +542,22 @@ async def test_a_preflight_lets_an_allowed_page_say_where_it_was(call: Call, roo
     assert answer.status == 204
     assert "Last-Event-ID" in answer.headers["Access-Control-Allow-Headers"]
     assert answer.headers["Access-Control-Allow-Methods"] == "GET, OPTIONS"
+
+
+@pytest.mark.gen_test
+async def test_a_messages_way_is_found_in_the_log_by_its_stream_and_number(
+    follow: Follow, call: Call, room: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    async with follow() as client:
+        assert (await client.event()).name == "joined"
+        answer = await call("POST", f"{room}/messages", user="anna", json={"body": "hello"})
+        assert (await client.message())["seq"] == 1
+    said = [each.getMessage() for each in caplog.records]
+    assert sorted(line for line in said if "message public.1/1 " in line) == [
+        "message public.1/1 is delivered to 1 subscribers",
+        "message public.1/1 is published: RabbitMQ has confirmed it",
+        f"message public.1/1 is stored; its id is {answer.json['id']}",
+    ]
+    # A message's body is in no line.
+    assert not any("hello" in line for line in said)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Final
 
@@ -80,6 +82,35 @@ def test_the_grafana_dashboard_asks_for_documented_metrics_and_labels_only() -> 
             shown = set(re.findall(r"{{(\w+)}}", target["legendFormat"]))
             assert grouped <= labels | of_prometheus, panel["title"]
             assert shown <= grouped, panel["title"]
+
+
+def test_the_alerts_ask_for_documented_metrics_and_labels_only() -> None:
+    rules = (_CONF / "prometheus" / "rules.yml").read_text()
+    expressions = re.findall(r"expr: '(.*)'$", rules, re.M)
+    assert len(expressions) == rules.count("- alert:") == rules.count("todo: ")
+    for expression in expressions:
+        if expression.startswith("up{"):
+            continue
+        for name, matchers in re.findall(r"(gateway_\w+)\{([^}]*)\}", expression):
+            type, labels = documented()[re.sub("_(bucket|sum|count)$", "", name)]
+            assert set(re.findall(r"(\w+)=", matchers)) <= labels | {"job"}, expression
+            assert ("rate(" in expression or "increase(" in expression) == (type != "gauge")
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="needs Prometheus' promtool")
+def test_the_alerts_fire_when_they_should(tmp_path: Path) -> None:
+    shutil.copy(_CONF / "prometheus" / "rules.yml", tmp_path)
+    shutil.copy(Path(__file__).with_name("alerts.yml"), tmp_path)
+    for command in (["check", "rules", "rules.yml"], ["test", "rules", "alerts.yml"]):
+        ended = subprocess.run(  # noqa: S603 - the distribution's tool
+            ["promtool", *command],  # noqa: S607
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+        assert ended.returncode == 0, ended.stdout + ended.stderr
 
 
 @pytest.mark.gen_test

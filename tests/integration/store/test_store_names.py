@@ -40,6 +40,12 @@ async def stored(store: Store, room: int, sender: str, name: str | None = None) 
 #: What later migrations have added.
 LATER = (
     "DROP TABLE compatibility",
+    "ALTER TABLE gateways DROP COLUMN name",
+    "ALTER TABLE gateways DROP COLUMN hears",
+    "ALTER TABLE gateways DROP COLUMN ahead",
+    "DROP TABLE approvals",
+    "ALTER TABLE rooms DROP COLUMN approve",
+    "ALTER TABLE messages DROP COLUMN place",
     "DROP TABLE class_codes",
     "DROP TABLE knocks",
     "DROP TABLE turned_away",

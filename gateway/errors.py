@@ -454,6 +454,10 @@ class StoreUnavailable(Unavailable):
         return self.detail if self.reason is None else f"{self.detail} ({self.reason})"
 
 
+class StoreEmpty(StoreUnavailable):
+    """The database has no tables yet: nothing is stored."""
+
+
 class HookUnavailable(Unavailable):
     """The surrounding application does not tell who somebody is."""
 

@@ -20,6 +20,7 @@ from gateway.cli.administrator import Access
 from gateway.cli.findings import Finding, say, tell
 from gateway.cli.running import Unusable, run, with_store
 from gateway.config import Config
+from gateway.errors import StoreEmpty
 
 
 def apply(options: argparse.Namespace, settings: Config) -> int:
@@ -80,7 +81,7 @@ def _on_some_node(
     broker = settings.broker
     context = tls.for_broker(broker.tls)
     if rooms is None:
-        rooms = run(with_store(settings, lambda store: store.open_rooms()))
+        rooms = _open_rooms(settings)
     failures = []
     for node in broker.listed:
         try:
@@ -100,6 +101,15 @@ def _on_some_node(
             say(f"{node.name}: {len(rooms)} rooms")
             return checks
     raise Unusable("no node of the cluster can be used:\n  " + "\n  ".join(failures))
+
+
+def _open_rooms(settings: Config) -> list[int]:
+    try:
+        return run(with_store(settings, lambda store: store.open_rooms()))
+    except StoreEmpty:
+        # RabbitMQ may be set up first; the gateway declares each room's queue anyway.
+        say("the database has no tables yet, so there are no rooms; `gateway migrate` makes them")
+        return []
 
 
 def _finding(check: Check) -> Finding:

@@ -44,6 +44,7 @@ _kept = table(
     *(column(name) for name in ("room", "audience", "author", "keep", "seq")),
     *(column(name) for name in ("sender", "sender_name", "of")),
 )
+_approvals = table("approvals", column("sender"), column("sender_name"))
 _accounts = table("accounts", column("user_id"), column("display_name"))
 _sessions = table("sessions", column("user_id"))
 _revocations = table("revocations", column("ordered_by"))
@@ -79,6 +80,9 @@ PLACES: Final[Mapping[str, Place]] = {
     "orders of erasures": Place(_erasures, _erasures.c.ordered_by),
     "stays in rooms": Place(_attendance, _attendance.c.user_id, _attendance.c.name),
     "messages about them": Place(_messages, _messages.c.of),
+    "messages that a host decides on": Place(
+        _approvals, _approvals.c.sender, _approvals.c.sender_name
+    ),
     "entries of rooms' state": Place(_kept, _kept.c.author),
     "entries that they wrote": Place(_kept, _kept.c.sender, _kept.c.sender_name),
     "entries about them": Place(_kept, _kept.c.of),

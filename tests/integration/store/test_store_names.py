@@ -317,14 +317,16 @@ def test_every_column_that_names_a_user_is_known() -> None:
             "messages.sender_name",
             "attendance.name",
             "kept.sender_name",
+            "approvals.sender_name",
             "accounts.display_name",
         }
         # Claims of tokens; a user among them is moved, too.
         claims = {"sessions.token_id", "sessions.token_subject", "revocations.value"}
+        types = {"messages.type", "kept.type", "approvals.type"}
         return (
             isinstance(column.type, String)
             and column.type.length == USER_LENGTH
-            and f"{table.name}.{column.name}" not in shown | claims | {"messages.type", "kept.type"}
+            and f"{table.name}.{column.name}" not in shown | claims | types
         )
 
     found = {

@@ -99,4 +99,4 @@ def class_code(written: str) -> str | None:
         return None
     shown = unicodedata.normalize("NFKC", written).upper()
     code = "".join(each for each in shown if each.isalnum()).translate(_MISTAKEN)
-    return code if len(code) == LENGTH and set(code) <= set(LETTERS) else None
+    return code if len(code) == LENGTH and set(code).issubset(LETTERS) else None

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from gateway.domain.class_code import LENGTH, LETTERS, class_code, is_fit, new_code
+from gateway.domain.class_code import LENGTH, LETTERS, LONGEST_INPUT, class_code, is_fit, new_code
 
 
 def test_a_code_has_six_letters_of_which_no_two_are_taken_for_each_other() -> None:
@@ -30,6 +30,11 @@ def test_an_ugly_code_is_drawn_again() -> None:
 )
 def test_a_code_is_read_as_people_type_and_hear_it(written: str) -> None:
     assert class_code(written) == "BCDFGM"
+
+
+def test_blanks_around_a_code_are_read_up_to_a_length() -> None:
+    assert class_code("bcdfgm".ljust(LONGEST_INPUT)) == "BCDFGM"
+    assert class_code("bcdfgm".ljust(LONGEST_INPUT + 1)) is None
 
 
 @pytest.mark.parametrize("written", ["", "bcdfg", "bcdfghj", "bcdfga", "가나다라마바", "b" * 65])

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.roster import MOST_LINES, decoded, lines_of
+from gateway.domain.roster import MOST_LINES, decoded, has_heads, lines_of
 
 
 def users(text: str) -> list[str]:
@@ -98,3 +98,27 @@ def test_any_text_is_a_list_or_a_fault_that_is_told(text: str) -> None:
     with suppress(ValueError):
         found = lines_of(text)
     assert all(line.number >= 1 for line in found)
+
+
+def test_a_list_may_have_so_many_lines_and_no_more() -> None:
+    most = "\n".join(f"u{number}\tU" for number in range(MOST_LINES))
+    assert len(lines_of(most)) == MOST_LINES
+    with pytest.raises(ValueError, match="lines"):
+        lines_of(most + "\none more\tU")
+
+
+def test_a_first_line_with_heads_is_told_from_a_person() -> None:
+    assert has_heads("\ufeffname,user\nAnna,aa")
+    assert not has_heads("aa,Anna\nuser,name")
+    assert not has_heads("aa\nuser")
+    assert not has_heads("")
+
+
+def test_a_cell_that_never_ends_is_told_with_its_line() -> None:
+    with pytest.raises(ValueError, match="line 2"):
+        lines_of('user,name\naa,"' + "x" * 200_000)
+
+
+def test_cells_without_a_head_are_left_out() -> None:
+    (line,) = lines_of("user,name\naa,Anna,more\n")
+    assert line.cells == {"user": "aa", "name": "Anna"}

@@ -3,7 +3,7 @@ import { toJson } from "./json.js";
 import { Latch } from "./latch.js";
 import { messageText, refuseWrongHead } from "./post-text.js";
 import { Problem } from "./problem.js";
-import { untilDone } from "./retry.js";
+import { pause, untilDone } from "./retry.js";
 
 /** @typedef {import("./post-store.js").PostStore} PostStore */
 /** @typedef {import("./post-store.js").StoredPost} StoredPost */
@@ -21,6 +21,9 @@ import { untilDone } from "./retry.js";
  */
 const MOST_POSTS = 1_000;
 const MOST_CHARACTERS = 1_000_000;
+/** Refusals for now that concern what is said to everyone: a vote or a question need not wait for them. */
+const OF_WHAT_ALL_READ = new Set(["slow_mode", "too_many_waiting"]);
+
 /**
  * A page's posts in one room: sent one after the other, each until it is answered. A message is
  * encoded when it is posted, and the same bytes are sent each time.
@@ -40,6 +43,10 @@ export class Outbox {
   #seen = new Map();
   /** The post that is being sent. @type {PendingPost | null} */
   #current = null;
+  /** Ends when posts to everyone may be sent again; null: they may. @type {Promise<void> | null} */
+  #held = null;
+  /** Is told of what might be sent while everything is held. @type {Latch<void> | null} */
+  #news = null;
   /** Why nothing is sent any more. @type {Problem | null} */
   #halted = null;
   /** @type {PostStore | null} */
@@ -222,6 +229,7 @@ export class Outbox {
 
   /** Go on sending. */
   resume() {
+    this.#news?.open();
     if (this.#busy) return;
     this.#busy = true;
     void this.#deliverAll();
@@ -229,11 +237,23 @@ export class Outbox {
 
   async #deliverAll() {
     try {
-      for (let next; (next = this.#unsent[0]);) {
-        this.#current = next;
-        if (!(await this.#deliver(next))) return;
+      while (this.#unsent.length > 0) {
+        const next = this.#unsent.find(({ audience }) => this.#held === null || audience === "private");
+        if (next !== undefined) {
+          this.#current = next;
+          if (!(await this.#deliver(next))) return;
+        } else {
+          this.#current = null;
+          this.#news = new Latch();
+          await Promise.race([this.#held, this.#news.opened]);
+        }
       }
+    } catch (error) {
+      if (!this.patience.signal.aborted) throw error;
+      // The page has ended while everything was held.
+      this.#abandon(error);
     } finally {
+      this.#news = null;
       this.#current = null;
       // Cleared in the same turn as the last check, so that a post of the next turn starts sending.
       this.#busy = false;
@@ -247,12 +267,21 @@ export class Outbox {
     try {
       const attempt = async () => {
         if (this.#halted !== null) throw this.#halted;
-        return this.#receiptOf(id) ?? this.post(text, this.#rooms.get(id) ?? null);
+        const receipt = this.#receiptOf(id);
+        if (receipt !== null) return receipt;
+        try {
+          return await this.post(text, this.#rooms.get(id) ?? null);
+        } catch (problem) {
+          if (!(problem instanceof Problem && OF_WHAT_ALL_READ.has(problem.code))) throw problem;
+          this.#mark(post, "waiting", problem);
+          this.#hold(problem);
+          return null;
+        }
       };
       const receipt = await untilDone(attempt, this.patience, (problem) =>
         this.#mark(post, "waiting", problem),
       );
-      this.#confirm(post, receipt);
+      if (receipt !== null) this.#confirm(post, receipt);
       return true;
     } catch (error) {
       // Its answer was lost, and meanwhile its sender may not send it any more.
@@ -278,6 +307,15 @@ export class Outbox {
       this.#forgetOldest();
       return true;
     }
+  }
+
+  /** Send nothing to everyone for as long as the gateway asks for. @param {Problem} problem */
+  #hold({ retryAfter }) {
+    this.#held = pause(0, retryAfter, this.patience).then(() => {
+      this.#held = null;
+    });
+    // Whoever waits for it hears of an error.
+    this.#held.catch(() => {});
   }
 
   /** @param {PendingPost} post @param {Receipt} receipt */

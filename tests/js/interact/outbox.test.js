@@ -676,3 +676,29 @@ test("a page that is being left takes nothing over, and fails at nothing", async
   new PostStore(storage, "room:", { id: "gone" }).save(kept("left", 0));
   assert.deepEqual(await new PostStore(storage, "room:", tab).adopt(), []);
 });
+
+test("the pause between two messages to everyone holds up nothing that is for the hosts", async () => {
+  for (const code of ["slow_mode", "too_many_waiting"]) {
+    const { made, posts, patience } = outbox({ answers: [new Problem(429, code, "", 30_000)] });
+    const talk = [made.send(said("first")), made.send(said("second"))];
+    await made.send(said("vote", { audience: "private" }));
+    assert.deepEqual(made.posts.map(({ state }) => state), ["waiting", "sending"]);
+    // Also one that is given while everything else is held.
+    await turn();
+    await made.send(said("hand", { audience: "private" }));
+    assert.deepEqual(posts.map(({ body }) => body), ["first", "vote", "hand"]);
+    assert.deepEqual(await patience.next(), ["wait", 30_000 + 1_000]);
+    await patience.pass();
+    await Promise.all(talk);
+    assert.deepEqual(posts.map(({ body }) => body).slice(3), ["first", "second"]);
+    assert.deepEqual(made.posts, []);
+  }
+});
+
+test("a page that ends while its posts are held ends calmly", async () => {
+  const { made, patience } = outbox({ answers: [new Problem(429, "slow_mode", "", 30_000)] });
+  const talk = made.send(said("first"));
+  await patience.next();
+  patience.leave(new Error("left"));
+  await assert.rejects(talk);
+});

@@ -23,10 +23,12 @@ Row: TypeAlias = Sequence[Cell]
 
 @dataclass(frozen=True, slots=True)
 class Style:
-    """The form in which a report is read. ``words``: by key; ``zone``: of all times."""
+    """The form in which a report is read. ``words``: by key; ``zone``: of all times;
+    ``separator``: between the cells of CSV."""
 
     words: Mapping[str, str]
     zone: tzinfo
+    separator: str = ","
 
     def say(self, key: str, **values: object) -> str:
         """The words of a key."""

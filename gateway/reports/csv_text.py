@@ -32,7 +32,9 @@ def lines(rows: Iterable[Row], style: Style) -> str:
     """The rows as lines of CSV. Every text is quoted, because members choose what is in it; numbers
     are not."""
     out = StringIO()
-    writer = csv.writer(out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n")
+    writer = csv.writer(
+        out, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\r\n", delimiter=style.separator
+    )
     for row in rows:
         writer.writerow(
             [cell if isinstance(cell, int) else harmless(style.text(cell)) for cell in row]

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 #: A name of the IANA time zone database. The database is a folder: other names must not reach it.
 _ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
 
+_SEPARATORS: Final = {"comma": ",", "semicolon": ";"}
+
 
 def _zone(name: str) -> str:
     if not _ZONE.fullmatch(name):
@@ -43,10 +45,11 @@ def _zone(name: str) -> str:
 
 class ExportQuery(Body):
     """The query of an export. ``zone``: of all times; ``language``: of the gateway's words, by
-    default the browser's."""
+    default the browser's; ``separator``: of CSV's cells, as the reader's spreadsheet has it."""
 
     zone: Annotated[str, Field(max_length=64), AfterValidator(_zone)] = "UTC"
     language: Literal["en", "ko"] | None = None
+    separator: Literal["comma", "semicolon"] = "comma"
 
 
 class _Streamed(ApiHandler):
@@ -86,7 +89,8 @@ class _Streamed(ApiHandler):
         """The style that the query asks for, and its language. Raises :class:`Invalid`."""
         query = self.query(ExportQuery)
         language = query.language or language_of(self.request.headers.get("Accept-Language", ""))
-        return Style(WORDS[language], ZoneInfo(query.zone)), language
+        separator = _SEPARATORS[query.separator]
+        return Style(WORDS[language], ZoneInfo(query.zone), separator), language
 
 
 class ExportHandler(_Streamed):

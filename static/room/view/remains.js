@@ -11,11 +11,17 @@ const TABLES = ["attendance", "polls", "questions", "messages"];
  * @param {I18n} i18n
  * @param {number} room
  * @param {string} zone the time zone of all times, by its IANA name
+ * @param {string} separator of the tables' cells
  */
-export function remainsDialog(i18n, room, zone = Intl.DateTimeFormat().resolvedOptions().timeZone) {
+export function remainsDialog(
+  i18n,
+  room,
+  zone = Intl.DateTimeFormat().resolvedOptions().timeZone,
+  separator = separatorOf(navigator.language),
+) {
   const address = (/** @type {string} */ name) => {
     // Some devices do not know their zone's name.
-    const query = new URLSearchParams({ ...(zone && { zone }), language: i18n.language });
+    const query = new URLSearchParams({ ...(zone && { zone }), language: i18n.language, separator });
     return `/api/rooms/${room}/export/${name}?${query}`;
   };
   const table = (/** @type {string} */ name) =>
@@ -47,4 +53,10 @@ export function remainsDialog(i18n, room, zone = Intl.DateTimeFormat().resolvedO
     ),
   );
   return { dialog, open: () => dialog.showModal() };
+}
+
+/** What separates cells where this language is spoken: not what a number may have within. @param {string} language */
+export function separatorOf(language) {
+  const parts = new Intl.NumberFormat(language).formatToParts(1.5);
+  return parts.some(({ type, value }) => type === "decimal" && value === ",") ? "semicolon" : "comma";
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import StringIO
 from zoneinfo import ZoneInfo
@@ -86,3 +87,8 @@ def test_every_language_has_the_same_words_with_the_same_values() -> None:
 )
 def test_the_language_is_the_first_one_that_there_is(accepted: str, language: str) -> None:
     assert language_of(accepted) == language
+
+
+def test_the_cells_are_separated_as_the_readers_spreadsheet_separates_them() -> None:
+    style = replace(KOREAN, separator=";")
+    assert csv_text.lines([["a;b", 1, "c,d"]], style) == '"a;b";1;"c,d"\r\n'

@@ -31,6 +31,7 @@ from sqlalchemy import Connection, text
 
 from gateway.domain.kept import KEY, KEY_LENGTH
 from gateway.domain.message import PRESENCE
+from gateway.domain.order import HIDES, MUTED, SETTINGS
 from gateway.store.quota import PARTICIPANTS, Quota
 from gateway.store.values import USER_LENGTH
 
@@ -236,6 +237,13 @@ BEGIN
         RAISE 'a key has 1 to {key_length} letters, digits, . _ : ~ - (first a letter or digit)'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
+    -- The gateway carries these out if it takes them itself; here the state would say what is not.
+    IF (take.audience = 'public' AND take.of_user IS NULL
+            AND (take.key = '{settings}' OR take.key ~ '^{hides}(:|$)'))
+            OR (take.audience = 'private' AND take.key ~ '^{muted}(:|$)') THEN
+        RAISE 'the key % is an order to the gateway: a host posts it there', take.key
+            USING ERRCODE = 'invalid_parameter_value';
+    END IF;
     IF take.of_user IS NOT NULL AND length(take.of_user) NOT BETWEEN 1 AND {user_length} THEN
         RAISE 'of_user must have 1 to {user_length} characters'
             USING ERRCODE = 'invalid_parameter_value';
@@ -292,6 +300,29 @@ LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     )
     SELECT max(inside.depth) FROM inside
 $$
+"""
+
+# As in gateway/store/keys.py: an `until` that is a moment, with its offset.
+_IS_OPEN: Final = """
+CREATE OR REPLACE FUNCTION interact.is_open(body text, at timestamptz) RETURNS boolean
+LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    until text;
+BEGIN
+    IF strpos(is_open.body, 'until') = 0 THEN
+        RETURN true;
+    END IF;
+    until := CASE json_typeof(is_open.body::json) WHEN 'object'
+        THEN CASE json_typeof(is_open.body::json -> 'until') WHEN 'string'
+            THEN is_open.body::json ->> 'until' END END;
+    IF until IS NULL OR until !~ '(Z|[+-][0-9]{{2}}:?[0-9]{{2}})$' THEN
+        RETURN true;
+    END IF;
+    RETURN until::timestamptz >= is_open.at;
+EXCEPTION WHEN data_exception THEN
+    -- No moment, or not to be read here.
+    RETURN true;
+END $$
 """
 
 # Locks are taken as in gateway/store/history.py: rooms in ascending order, each with its streams.
@@ -363,6 +394,15 @@ BEGIN
             RAISE 'nothing stands under the key % of the state of room %', one.only_while, one.room
                 USING ERRCODE = 'object_not_in_prerequisite_state';
         END IF;
+        IF one.only_while IS NOT NULL AND NOT interact.is_open(
+                (SELECT entry.body FROM {tables}.kept AS entry
+                 WHERE entry.room = one.room AND entry.audience = 'public' AND entry.author = ''
+                 AND entry.keep = one.only_while), one.sent_at)
+                AND (one.audience, one.keep, one.of_user, new_role) IS DISTINCT FROM
+                    ('public', one.only_while, NULL, 'host') THEN
+            RAISE 'what stands under the key % of the state of room % is over',
+                one.only_while, one.room USING ERRCODE = 'object_not_in_prerequisite_state';
+        END IF;
         IF one.keep IS NOT NULL THEN
             -- As in gateway/domain/message.py: a host's word is the room's own.
             whose := coalesce(one.of_user, CASE new_role WHEN 'host' THEN '' ELSE one.sender END);
@@ -432,6 +472,9 @@ def _functions(tables: str, limits: PostLimits) -> list[str]:
         "kept": limits.kept,
         "kept_of_room": limits.kept_of_room,
         "kept_of_user": limits.kept_of_user,
+        "settings": SETTINGS,
+        "hides": HIDES,
+        "muted": MUTED,
     }
-    functions = (_DEPTH, _TAKE, _POST, _KEEP_FUNCTION, _STORE)
+    functions = (_DEPTH, _IS_OPEN, _TAKE, _POST, _KEEP_FUNCTION, _STORE)
     return [each.format(**values) for each in functions]

@@ -137,7 +137,14 @@ async def test_only_hosts_get_it(call: Call, room: str, name: str) -> None:
 @pytest.mark.gen_test
 @pytest.mark.parametrize(
     "query",
-    ["zone=Nowhere/There", "zone=../../etc/passwd", "zone=/etc/passwd", "language=de", "separator=;", "x=1"],
+    [
+        "zone=Nowhere/There",
+        "zone=../../etc/passwd",
+        "zone=/etc/passwd",
+        "language=de",
+        "separator=;",
+        "x=1",
+    ],
 )
 async def test_a_query_that_makes_no_sense_is_refused(call: Call, room: str, query: str) -> None:
     answer = await call("GET", f"{room}/export/polls.csv?{query}", user="anna")

@@ -207,3 +207,47 @@ async def test_a_function_of_the_version_before_is_renewed_with_its_grants(
     stored(await store.append([draft(stream, at=NOON)]))
     assert len(await history(store, stream)) == 3
     await store.close()
+
+
+async def test_what_is_over_opens_nothing_and_is_given_more_time_by_a_host(
+    postgres_url: str,
+) -> None:
+    store = await Store.open(postgres_url, migrate=True)
+    stream = await new_stream(store)
+    connection = await granted(postgres_url)
+    past, future = "2000-01-01T00:00:00Z", "2999-01-01T00:00:00.5+09:00"
+    for until, is_open in (
+        *((past, False), (future, True), (None, True), (7, True), ("soon", True)),
+        *(("2000-01-01", True), ("2000-01-01T00:00:00", True), ("2000-99-01T00:00:00Z", True)),
+    ):
+        await keep(connection, stream, "voting", {"until": until}, sender="hanna")
+        vote = keep(connection, stream, "vote", until, only_while="voting")
+        if is_open:
+            await vote
+        else:
+            with pytest.raises(asyncpg.PostgresError, match=r"the key voting .* is over"):
+                await vote
+    await keep(connection, stream, "voting", {"until": past}, sender="hanna")
+    more = {"until": future}
+    await keep(connection, stream, "voting", more, sender="hanna", only_while="voting")
+    await keep(connection, stream, "vote", "in time", only_while="voting")
+    await connection.close()
+    await store.close()
+
+
+async def test_keys_that_are_orders_to_the_gateway_are_refused(postgres_url: str) -> None:
+    store = await Store.open(postgres_url, migrate=True)
+    public = await new_stream(store)
+    private = Stream(Audience.PRIVATE, public.room)
+    connection = await granted(postgres_url)
+    for stream, key in (
+        *((public, "settings"), (public, "hidden:1"), (public, "hidden")),
+        *((private, "muted:paul"), (private, "muted")),
+    ):
+        with pytest.raises(asyncpg.PostgresError, match=f"the key {key} is an order"):
+            await keep(connection, stream, key, {}, sender="hanna")
+    for stream, key in ((private, "settings"), (public, "muted"), (public, "hiddenness")):
+        await keep(connection, stream, key, {}, sender="hanna")
+    await keep(connection, public, "settings", {}, sender="hanna", of_user="paul")
+    await connection.close()
+    await store.close()

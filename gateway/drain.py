@@ -51,14 +51,14 @@ class Drain:
         self._notice = notice
         self._lasts = lasts
         self._rng = rng
-        self._announced = False
+        self._announced = asyncio.Event()
         self._begun = asyncio.Event()
         self._hurried = asyncio.Event()
 
     @property
     def announced(self) -> bool:
         """Whether this gateway is leaving, and so not ready: it gives notice or drains."""
-        return self._announced
+        return self._announced.is_set()
 
     @property
     def begun(self) -> bool:
@@ -67,12 +67,12 @@ class Drain:
     def announce(self, why: str) -> None:
         """Be not ready from now on, and :meth:`begin` when the notice is over. A second call has no
         effect."""
-        if self._announced:
+        if self.announced:
             return
         if not self._notice:
             self.begin(why)
             return
-        self._announced = True
+        self._announced.set()
         logger.info(
             "leaving (%s): not ready from now on; everything is served for another %g s, in which"
             " load balancers choose other gateways",
@@ -83,7 +83,7 @@ class Drain:
 
     def begin(self, why: str) -> None:
         """Accept nothing new from now on. A second call has no effect."""
-        self._announced = True
+        self._announced.set()
         if not self.begun:
             logger.info(
                 "draining (%s): clients are sent to other gateways over %g s",
@@ -100,6 +100,10 @@ class Drain:
         """Raises :class:`Draining` once it has begun."""
         if self.begun:
             raise leaving()
+
+    async def wait_for_notice(self) -> None:
+        """Return when the gateway is leaving."""
+        await self._announced.wait()
 
     async def wait(self) -> None:
         """Return when it has begun."""

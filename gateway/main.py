@@ -79,8 +79,10 @@ async def serve(config: Config, *, read: Callable[[], Config]) -> None:
         garbage.settle()
         logger.info("serving %s, internal %s", serving.public.url, serving.internal.url)
         serving.manager.ready(f"serving {serving.public.url}")
+        await drain.wait_for_notice()
+        times = config.server.notice_time, config.server.drain_time, config.server.stop_timeout
+        serving.manager.leaving(within=sum(times))
         await drain.wait()
-        serving.manager.leaving(within=config.server.drain_time + config.server.stop_timeout)
         serving.public.no_keep_alive()
         await drain.move_off(serving.registry)
     logger.info("stopped")

@@ -86,7 +86,6 @@ PLACES: Final[Mapping[str, Place]] = {
     "entries of rooms' state": Place(_kept, _kept.c.author),
     "entries that they wrote": Place(_kept, _kept.c.sender, _kept.c.sender_name),
     "entries about them": Place(_kept, _kept.c.of),
-    "messages for approval": Place(_approvals, _approvals.c.sender, _approvals.c.sender_name),
 }
 
 

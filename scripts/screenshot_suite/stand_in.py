@@ -17,7 +17,11 @@ from devenv.vendor import PROJECT
 ROOM = 7
 _STATIC = PROJECT / "static"
 _SENT_AT = "2026-03-02T09:00:00.000000Z"
-_PAGES = {"/": "room/index.html", "/admin": "admin/index.html"}
+_PAGES = {
+    "/": "room/index.html",
+    "/admin": "admin/index.html",
+    "/admin/accounts": "accounts/index.html",
+}
 
 Json = dict[str, Any]
 

@@ -1,10 +1,10 @@
 """States of the pages that a lesson rarely shows, played by a stand-in: failures and long words."""
 
-from collections.abc import Callable
 from typing import Any
 
 from playwright.sync_api import BrowserContext, Page, expect
 
+from screenshot_suite.questions import KINDS, Play, asked
 from screenshot_suite.stand_in import ROOM, StandIn
 
 #: Thirty letters without a blank, and a name and a title as long as the gateway takes them.
@@ -19,9 +19,6 @@ MANY = 1_000
 #: Messages that the library keeps unsent.
 MOST_UNSENT = 1_000
 _SINCE = "2026-03-02T09:00:00.000000Z"
-
-#: Plays a state, and leaves the page in it.
-Play = Callable[[StandIn, Page], None]
 
 
 def member(user: str, role: str = "participant") -> dict[str, str]:
@@ -357,6 +354,34 @@ def dashboard(stand_in: StandIn, page: Page) -> None:
     expect(page.locator("[aria-labelledby=events-title] tbody tr").first).to_be_attached()
 
 
+def accounts(stand_in: StandIn, page: Page) -> None:
+    """Lists of accounts, of which some cannot be made, and slips of those that were."""
+    stand_in.user, stand_in.roles = "root", ("admin",)
+    people = [("root", None), (LONG_NAME, LONG_KOREAN), ("paul", ARABIC)]
+    shown = [
+        {
+            **{"user": user, "name": name, "roles": ["host", LONG_WORD], "sessions": number},
+            "kept_out_until": "2027-03-02T09:00:00Z" if number == 1 else None,
+        }
+        for number, (user, name) in enumerate(people)
+    ]
+    fields = {"roles": ["host"], "password": "bagu-tedo-mipa-47", "generated": True}
+    entries = [
+        {"line": 2, "written": LONG_NAME, "state": "new", "user": LONG_NAME, "name": LONG_KOREAN},
+        {"line": 3, "written": "paul", "state": "exists", "user": "paul", "name": None},
+        {"line": 4, "written": LONG_WORD * 3, "state": "wrong", "why": LONG_WORD * 3},
+    ]
+    stand_in.dashboard = {
+        "accounts": {"accounts": shown, "matching": 3, "total": 3, "made": [LONG_NAME]},
+        "accounts/check": {"entries": [fields | each for each in entries]},
+    }
+    page.goto(f"{stand_in.url}/admin/accounts")
+    page.locator("textarea").fill("user")
+    page.locator("form .primary").click()
+    page.locator(".preview .primary").click()
+    expect(page.locator(".slip")).to_have_count(1)
+
+
 def _dashboard() -> dict[str, Any]:
     at = 1_772_442_000
     node = {
@@ -465,4 +490,6 @@ STATES: dict[str, Play] = {
     "login-refused": login_refused,
     "login-wait": login_wait,
     "dashboard": dashboard,
+    "accounts": accounts,
+    **{f"poll-{kind}": asked(kind, enter) for kind in KINDS},
 }

@@ -29,7 +29,7 @@ export function newAccounts({ api, i18n }, { made }) {
     placeholder: i18n.say("new.example"),
     input: () => forget(),
   });
-  const file = element("input", { type: "file", accept: ".csv,.tsv,.txt,text/csv,text/plain" });
+  const file = element("input", { type: "file", dir: "auto", accept: ".csv,.tsv,.txt,text/csv,text/plain" });
   const problem = element("p", { role: "alert", class: "problem" });
   const check = element("button", { class: "primary" }, i18n.say("new.check"));
   const form = element(

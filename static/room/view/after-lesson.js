@@ -65,7 +65,7 @@ export function afterLesson({ connection, i18n, reopen: showAnew }, info, rename
   close.hidden = info.closed_at !== null;
   const open = button("after.open", openAgain);
   open.hidden = info.closed_at === null;
-  const title = element("input", { type: "text", required: true, value: info.title, autocomplete: "off" });
+  const title = element("input", { dir: "auto", required: true, value: info.title, autocomplete: "off" });
   const length = limited(i18n, title, LONGEST_TITLE);
   const save = element("button", { type: "submit" }, i18n.say("after.rename"));
   const naming = element(

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page
 
 from screenshot_suite.axe import grave_faults
+from screenshot_suite.questions import KINDS
 from screenshot_suite.states import STATES, open_page
 from tests.acceptance.broker_view import wait_for
 
@@ -24,12 +25,14 @@ ZOOMED = {"width": 320, "height": 256}
 WRITING = {
     *("empty", "unsent", "refused", "offline", "outbox-full", "long-words", "thousand"),
     *("links", "right-to-left", "too-long", "hand-up", "host", "host-answers"),
+    *(f"poll-{kind}" for kind in KINDS),
 }
 
 #: These are judged by axe, too; `scripts/screenshots --states` does it with all.
 JUDGED = {
     *("unsent", "refused", "offline", "too-long", "hand-up", "sent-away", "kicked"),
-    *("closed-under", "no-member", "links", "right-to-left", "rooms-none-host"),
+    *("closed-under", "no-member", "links", "right-to-left", "rooms-none-host", "accounts"),
+    *(f"poll-{kind}" for kind in KINDS),
 }
 
 #: Everything that can be seen, and is wider than its place or beside it.

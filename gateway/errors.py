@@ -442,20 +442,23 @@ class Unavailable(GatewayError):
 
 class StoreUnavailable(Unavailable):
     """The database is away or refuses. ``reason``: the database's own message, for the log and for
-    operators only; it is in the error's text, and not in its ``detail``."""
+    operators only; it is in the error's text, and not in its ``detail``. ``empty``: there are no
+    tables yet, so nothing is stored."""
 
     def __init__(
-        self, detail: str, *, retry_after: float | None = None, reason: str | None = None
+        self,
+        detail: str,
+        *,
+        retry_after: float | None = None,
+        reason: str | None = None,
+        empty: bool = False,
     ) -> None:
         super().__init__(detail, retry_after=retry_after)
         self.reason = reason
+        self.empty = empty
 
     def __str__(self) -> str:
         return self.detail if self.reason is None else f"{self.detail} ({self.reason})"
-
-
-class StoreEmpty(StoreUnavailable):
-    """The database has no tables yet: nothing is stored."""
 
 
 class HookUnavailable(Unavailable):

@@ -20,7 +20,7 @@ from gateway.cli.administrator import Access
 from gateway.cli.findings import Finding, say, tell
 from gateway.cli.running import Unusable, run, with_store
 from gateway.config import Config
-from gateway.errors import StoreEmpty
+from gateway.errors import StoreUnavailable
 
 
 def apply(options: argparse.Namespace, settings: Config) -> int:
@@ -106,7 +106,9 @@ def _on_some_node(
 def _open_rooms(settings: Config) -> list[int]:
     try:
         return run(with_store(settings, lambda store: store.open_rooms()))
-    except StoreEmpty:
+    except StoreUnavailable as error:
+        if not error.empty:
+            raise
         # RabbitMQ may be set up first; the gateway declares each room's queue anyway.
         say("the database has no tables yet, so there are no rooms; `gateway migrate` makes them")
         return []

@@ -20,7 +20,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, delete, insert, inspect, select
 
-from gateway.errors import StoreEmpty, StoreUnavailable
+from gateway.errors import StoreUnavailable
 from gateway.store.tables import compatibility
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
@@ -87,7 +87,9 @@ def check(connection: Connection) -> Schema:
     state = found(connection)
     match state.fit:
         case Fit.EMPTY:
-            raise StoreEmpty("the database has no tables yet: run `gateway migrate`")
+            raise StoreUnavailable(
+                "the database has no tables yet: run `gateway migrate`", empty=True
+            )
         case Fit.OLDER:
             raise StoreUnavailable(
                 f"the database is {state}, and this version of the gateway needs {state.known}: run"

@@ -22,7 +22,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
-from gateway.errors import StoreEmpty, StoreUnavailable
+from gateway.errors import StoreUnavailable
 from gateway.store import schema, write_ahead_log
 from gateway.store.database import Readers
 from gateway.store.failures import Consequence, consequence, reason, unavailable
@@ -113,9 +113,10 @@ class SqliteDatabase:
             if migrate:
                 await threads.run_in_executor(self._writer, _create, self._path)
             elif not await threads.run_in_executor(self._readers, self._path.exists):
-                raise StoreEmpty(
+                raise StoreUnavailable(
                     f"{self._path} does not exist: run `gateway migrate`, which makes it; or see"
-                    " store.url"
+                    " store.url",
+                    empty=True,
                 )
             worker, engine, work = (
                 (self._writer, self._writing, schema.migrated)

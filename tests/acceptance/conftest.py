@@ -15,7 +15,8 @@ StartGateway = Callable[..., GatewayProcess]
 
 
 @contextmanager
-def _gateways(folder: Path, cluster: Cluster, *, presence: bool) -> Iterator[StartGateway]:
+def gateways_in(folder: Path, cluster: Cluster, *, presence: bool) -> Iterator[StartGateway]:
+    """A block that can start gateways with their files in the folder; they end with it."""
     with ExitStack() as stack:
 
         def start(**options: object) -> GatewayProcess:
@@ -42,7 +43,7 @@ def start_gateway(tmp_path: Path, cluster: Cluster, presence: bool) -> Iterator[
 
     Number 0 is for one at a time: not in a module that also takes `gateway`.
     """
-    with _gateways(tmp_path, cluster, presence=presence) as start:
+    with gateways_in(tmp_path, cluster, presence=presence) as start:
         yield start
 
 
@@ -61,7 +62,7 @@ def gateway(
 ) -> Iterator[GatewayProcess]:
     """One gateway on SQLite for the module, ready, as in a first installation."""
     folder = tmp_path_factory.mktemp("gateway")
-    with _gateways(folder, cluster_of_session, presence=presence) as start:
+    with gateways_in(folder, cluster_of_session, presence=presence) as start:
         yield start(**gateway_options)
     cluster_of_session.mend()
 

@@ -297,11 +297,13 @@ class Server(HTTPServer):
             self._turns[number] = waiting
 
     def _take_turn(self, listening: socket.socket) -> None:
-        """Accept some connections; one that had to wait listens again."""
-        self._accept_some(listening)
-        number = listening.fileno()
-        if self._turns.pop(number, None) is not None and number not in self._retries:
-            self._loop.add_reader(number, self._accept, listening)
+        """Accept some connections; one that had to wait listens again, whatever comes of it."""
+        try:
+            self._accept_some(listening)
+        finally:
+            number = listening.fileno()
+            if self._turns.pop(number, None) is not None and number not in self._retries:
+                self._loop.add_reader(number, self._accept, listening)
 
     def _accept_some(self, listening: socket.socket) -> None:
         """Accept connections for a moment, but :data:`_AT_ONCE` at most, and one in any case."""

@@ -20,11 +20,18 @@ from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream, SSLIOStream, StreamClosedError, UnsatisfiableReadError
 
 from gateway.budget.addresses import network_of
-from gateway.errors import BodyTooSlow, GatewayError, HeadTooLarge, HeadTooSlow, Invalid
+from gateway.errors import (
+    BodyTooSlow,
+    GatewayError,
+    HeadTooLarge,
+    HeadTooSlow,
+    Invalid,
+    NoCapacity,
+)
 from gateway.http import problem
 from gateway.http.lingering import Lingering
 from gateway.http.tls_turns import TlsTurns
-from gateway.rotation import REQUEST, Rotation, Share, share_key
+from gateway.rotation import REQUEST, Rotation, Share, Waiting, share_key
 
 #: Bytes of a request's head; where tokens are taken, there is room for the longest beside that.
 HEAD_BYTES: Final = 16 * 1024
@@ -41,6 +48,12 @@ _CHUNK: Final = 0.000_1
 HEAD_SECONDS: Final = 10.0
 #: Seconds that a kept-alive connection may be idle.
 IDLE_SECONDS: Final = 75.0
+#: Seconds that a request waits for its turn. Clients give up after some more, and ask again: if
+#: those that have given up were served all the same, whoever came after them would give up, too,
+#: long after there is time for all again.
+TURN_SECONDS: Final = 10.0
+#: Seconds until one that had none should come again.
+_AFTER_NO_TURN: Final = 5.0
 #: A body may take so many seconds, and one more for each so many of its bytes that have come; but
 #: no longer than that. A phone on a bad line sends some KiB a second.
 BODY_SECONDS: Final = 10.0
@@ -222,7 +235,7 @@ class Guarded(IOStream):
         return self._in_turn(future, self._rotation)
 
     async def _in_turn(self, head: asyncio.Future[bytes], rotation: Rotation) -> bytes:
-        """The head, when it is its turn."""
+        """The head, when it is its turn. One whose turn does not come in time is refused."""
         try:
             found = await head
         finally:
@@ -241,9 +254,22 @@ class Guarded(IOStream):
         elif rotation.may_work(share) or (self._at_once and found.startswith(self._at_once)):
             rotation.charge(share.request, share)
             return found
-        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        rotation.wait(partial(_begin, turn, rotation, share), share)
-        await turn
+        loop = asyncio.get_running_loop()
+        turn: asyncio.Future[bool] = loop.create_future()
+        waiting = rotation.wait(partial(_begin, turn, rotation, share), share)
+        end = loop.call_later(TURN_SECONDS, _give_up, turn, waiting)
+        try:
+            has_turn = await turn
+        finally:
+            end.cancel()
+        if not has_turn:
+            rotation.charge(REQUEST, share)
+            self._tell(
+                NoCapacity(
+                    f"the request had no turn within {TURN_SECONDS:g} s", retry_after=_AFTER_NO_TURN
+                )
+            )
+            self.close()
         if self.closed():
             raise StreamClosedError(real_error=self.error)
         return found
@@ -512,10 +538,16 @@ class GuardedTlsStream(Guarded, SSLIOStream):
             self._ignore(_READ_OR_WRITE)
 
 
-def _begin(turn: asyncio.Future[None], rotation: Rotation, share: Share) -> None:
+def _begin(turn: asyncio.Future[bool], rotation: Rotation, share: Share) -> None:
     if not turn.done():
         rotation.spend(share.request)
-        turn.set_result(None)
+        turn.set_result(True)
+
+
+def _give_up(turn: asyncio.Future[bool], waiting: Waiting) -> None:
+    waiting.cancel()
+    if not turn.done():
+        turn.set_result(False)
 
 
 def _go_on(turn: asyncio.Future[None], rotation: Rotation) -> None:

@@ -17,13 +17,14 @@ from gateway.budget.budgets import Budgets
 from gateway.config import Config
 from gateway.http import base
 from gateway.http import server as http_server
+from gateway.http import streams as http_streams
 from gateway.http.listeners import Listener
-from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity
+from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity, Server
 from gateway.http.streams import _CHUNK
 from gateway.limits import LiveLimits
 from gateway.rotation import HELD, REQUEST, Rotation, Share, Turn, Waiting, share_key
 from tests.integration.http.conftest import token
-from tests.integration.http.edge.clients import ASK, OTHER, Open, answer, until
+from tests.integration.http.edge.clients import ASK, OTHER, Open, answer, until, until_closed
 
 
 class Full(Rotation):
@@ -66,6 +67,31 @@ async def test_a_probe_is_answered_while_others_wait_for_their_turns(
             assert (await answer(reader))[0] == 200
         rotation.turns[0]()
         assert (await answer(other_reader))[0] == 404
+
+
+@pytest.mark.gen_test
+async def test_a_request_whose_turn_does_not_come_in_time_is_refused_and_never_served(
+    dial: Open, public: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_streams, "TURN_SECONDS", 0.1)
+    rotation, share = Full(), Share()
+    async with dial() as (reader, writer):
+        await until(lambda: len(public._server._places) == 1)
+        (stream,) = public._server._places._addresses
+        # The share counts from the second request on.
+        stream.take_turns(rotation, share)
+        writer.write(ASK + OTHER)
+        assert (await answer(reader))[0] == 200
+        head = await reader.readuntil(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 5\r\n" in head
+        assert json.loads(await until_closed(reader))["code"] == "no_capacity"
+        await until(lambda: not public._server._places)
+    # What was read of it counts, and its turn, should it come yet, is over.
+    assert share.lately >= REQUEST
+    (turn,) = rotation.turns
+    turn()
+    assert len(rotation.turns) == 1
 
 
 @pytest.mark.gen_test
@@ -247,6 +273,28 @@ async def test_accepting_has_a_part_of_a_turn_however_many_come_at_once(
         rotation.turns[0]()
         assert len(server._places) == 6
         await until(lambda: len(server._places) == 20)
+
+
+@pytest.mark.gen_test
+async def test_a_listener_accepts_on_after_a_turn_that_failed(
+    dial: Open, public: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server, (listening,) = public._server, public._sockets
+    assert isinstance(server._capacity, Capacity)
+    server._capacity._rotation = rotation = Full()
+    server._accept(listening)
+    with monkeypatch.context() as patched:
+        patched.setattr(Server, "_has_descriptors", property(_no_memory))
+        with pytest.raises(OSError, match="no memory"):
+            rotation.turns[0]()
+    server._capacity._rotation = None
+    async with dial() as (reader, writer):
+        writer.write(ASK)
+        assert (await answer(reader))[0] == 200
+
+
+def _no_memory(_: Server) -> bool:
+    raise OSError("no memory")
 
 
 @pytest.mark.gen_test(timeout=20)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 from typing import Final
-from uuid import UUID, uuid5
 
 #: The type of the place of a message that waits, or waited.
 PENDING: Final = "pending"
@@ -18,8 +17,6 @@ REFUSED: Final = "refused"
 MOST_WAITING: Final = 1_000
 MOST_OF_AUTHOR: Final = 50
 
-_NAMESPACE: Final = UUID("0d7a6c1e-9b54-4a51-8f0c-6f5a4f1b7c02")
-
 
 class Fate(StrEnum):
     """The fate of a message that had to wait."""
@@ -27,9 +24,3 @@ class Fate(StrEnum):
     WAITING = "waiting"
     APPROVED = "approved"
     REFUSED = "refused"
-
-
-def decided_id(said: UUID, fate: Fate) -> UUID:
-    """The id of the message that decides about another one. Two hosts, or two calls, that decide
-    the same thing mean one message."""
-    return uuid5(_NAMESPACE, f"{said}:{fate}")

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
+from uuid import uuid4
 
 from broker.timing.readings import UtcTime
 from broker.topology import Audience, Stream
@@ -13,11 +14,11 @@ from gateway.auth.permissions import Action, Permissions
 from gateway.budget.budgets import Budgets
 from gateway.budget.rank import Rank, rank_of
 from gateway.budget.table import POSTS, READ_BYTES, ROOM_POSTS
-from gateway.domain.approval import REFUSED, Fate, decided_id
+from gateway.domain.approval import REFUSED, Fate
 from gateway.domain.identity import ADMIN, Identity
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
-from gateway.errors import IdReused, NotWaiting
+from gateway.errors import NotWaiting
 from gateway.messages.pipeline import Pipeline, Receipt
 from gateway.messages.turns import Turns
 from gateway.store.approvals import Waited
@@ -112,7 +113,7 @@ class Approvals:
         }
         for answer in answers:
             # Somebody else was faster.
-            if isinstance(answer, BaseException) and not isinstance(answer, NotWaiting | IdReused):
+            if isinstance(answer, BaseException) and not isinstance(answer, NotWaiting):
                 raise answer
         if len(decided) < len(due):
             found = await self._store.waited_at(room, fates)
@@ -123,7 +124,8 @@ class Approvals:
         refused."""
         said = waited.message
         draft = Draft(
-            decided_id(said.id, fate),
+            # Nobody can know it before: whoever did could post under it, and nothing be decided.
+            uuid4(),
             Stream(Audience.PUBLIC, said.stream.room),
             said.sender,
             self._clock(),

@@ -7,6 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Sequence
 from io import StringIO
 from typing import Any
+from uuid import UUID, uuid5
 
 import pytest
 
@@ -111,6 +112,22 @@ async def test_what_is_refused_is_never_shown_and_its_author_hears_of_it(
     again = await decide(call, room, approve=[2, 9])
     assert again.json == {"decided": [{"place": 2, "fate": "refused"}]}
     assert len(await history(call, room, "bob")) == 3
+
+
+@pytest.mark.gen_test
+async def test_nobody_holds_up_a_decision_by_posting_under_an_id_that_it_might_have(
+    call: Call, room: str
+) -> None:
+    await call("PUT", f"{room}/members/carol", user="anna", json={"role": "participant"})
+    await approve(call, room)
+    await post(call, room, "bob", RUDE, id=ID)
+    # What everybody can derive from the place, whose id is in the stream.
+    for fate in ("approved", "refused"):
+        id = str(uuid5(UUID("0d7a6c1e-9b54-4a51-8f0c-6f5a4f1b7c02"), f"{ID}:{fate}"))
+        taken = await post(call, room, "carol", "mine", id=id, audience="private")
+        assert taken.status == 201
+    decided = await decide(call, room, approve=[2])
+    assert decided.json == {"decided": [{"place": 2, "fate": "approved", "seq": 3}]}
 
 
 @pytest.mark.gen_test

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from broker.topology import Stream
-from gateway.domain.approval import REFUSED, Fate, decided_id
+from gateway.domain.approval import REFUSED, Fate
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
 from gateway.errors import NotWaiting
@@ -33,7 +33,7 @@ async def approving(store: Store) -> Stream:
 
 def decision(waits: Message, fate: Fate) -> Draft:
     made = said(waits.stream, waits.body)
-    made = replace(made, id=decided_id(waits.id, fate), place=waits.seq, type=waits.type)
+    made = replace(made, place=waits.seq, type=waits.type)
     if fate is Fate.APPROVED:
         return made
     return replace(made, type=REFUSED, body=None, sender="hanna", role=MemberRole.HOST)

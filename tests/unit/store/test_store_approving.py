@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 from broker.topology import Audience, Stream
-from gateway.domain.approval import MOST_OF_AUTHOR, MOST_WAITING, REFUSED, Fate, decided_id
+from gateway.domain.approval import MOST_OF_AUTHOR, MOST_WAITING, REFUSED, Fate
 from gateway.domain.message import Draft
 from gateway.domain.room import MemberRole
 from gateway.errors import ApprovalNeeded, GatewayError, NotWaiting, TooManyWaiting
@@ -126,9 +126,3 @@ def test_so_many_wait_and_no_more_until_one_is_decided() -> None:
     assert isinstance(made.take(draft(sender="erin")), TooManyWaiting)
     made.take(draft(place=1))
     assert waits(made.take(draft(sender="erin")))
-
-
-def test_two_decisions_of_one_kind_are_one_message() -> None:
-    said = UUID("4e4a66f8-38bd-4cb6-9d63-4a3a2ac6e2f1")
-    assert decided_id(said, Fate.APPROVED) == decided_id(said, Fate.APPROVED)
-    assert decided_id(said, Fate.APPROVED) != decided_id(said, Fate.REFUSED)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any
 from uuid import UUID, uuid4
 
 from broker.timing.readings import UtcTime
@@ -14,10 +14,10 @@ from gateway.auth.permissions import POST, Permissions
 from gateway.budget.budgets import Budgets
 from gateway.budget.rank import Rank
 from gateway.budget.table import KEPT, POSTS, ROOM_POSTS
-from gateway.domain.erasure import DELETED
 from gateway.domain.identity import ADMIN, Identity
 from gateway.domain.kept import KeyPatterns
-from gateway.domain.message import PRESENCE, Draft, Importance
+from gateway.domain.message import Draft, Importance
+from gateway.domain.own_types import OWN_TYPES
 from gateway.domain.room import MemberRole
 from gateway.errors import (
     ApprovalNeeded,
@@ -38,8 +38,6 @@ from gateway.messages.keeping import NOT_KEPT, Keeping
 from gateway.messages.pipeline import Pipeline, Receipt
 
 MAX_TYPE_LENGTH = 100
-#: The types of messages that only the gateway makes.
-_OWN_TYPES: Final = frozenset({PRESENCE, DELETED})
 
 
 class Intake:
@@ -153,7 +151,7 @@ class Intake:
         role = MemberRole.HOST if who.has(ADMIN) else member
         if not 0 < len(type) <= MAX_TYPE_LENGTH:
             raise Invalid(f"type: must have 1 to {MAX_TYPE_LENGTH} characters")
-        if type in _OWN_TYPES:
+        if type in OWN_TYPES:
             raise Invalid(f"type: {type!r} is reserved for the gateway; choose another")
         if type in self.host_types and role is not MemberRole.HOST:
             raise Refused(f"only hosts of room {stream.room} may send messages of type {type!r}")

@@ -30,8 +30,8 @@ from typing import Final
 from sqlalchemy import Connection, text
 
 from gateway.domain.kept import KEY, KEY_LENGTH
-from gateway.domain.message import PRESENCE
 from gateway.domain.order import HIDES, MUTED, SETTINGS
+from gateway.domain.own_types import OWN_TYPES
 from gateway.store.quota import PARTICIPANTS, Quota
 from gateway.store.values import USER_LENGTH
 
@@ -202,8 +202,8 @@ BEGIN
         RAISE 'type must have 1 to {type_length} characters'
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
-    IF take.type = '{presence}' THEN
-        RAISE 'type {presence} is reserved for the gateway; choose another'
+    IF take.type IN ({own_types}) THEN
+        RAISE 'type % is reserved for the gateway; choose another', take.type
             USING ERRCODE = 'invalid_parameter_value';
     END IF;
     IF take.sender IS NULL OR length(take.sender) NOT BETWEEN 1 AND {user_length} THEN
@@ -460,7 +460,7 @@ def _functions(tables: str, limits: PostLimits) -> list[str]:
         "tables": tables,
         "type_length": limits.type,
         "user_length": USER_LENGTH,
-        "presence": PRESENCE,
+        "own_types": ", ".join(f"'{each}'" for each in sorted(OWN_TYPES)),
         "body": limits.body,
         "nested": limits.nesting,
         "participants": PARTICIPANTS,

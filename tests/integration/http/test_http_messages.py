@@ -136,7 +136,10 @@ async def test_an_instant_message_has_no_number_and_no_history(
         ({"body": 1, "type": 5}, "type: must be a valid string"),
         ({"body": 1, "type": ""}, "type: must have 1 to 100 characters"),
         ({"body": 1, "type": "x" * 101}, "type: must have 1 to 100 characters"),
-        ({"body": 1, "type": "presence"}, "type: 'presence' is reserved for the gateway"),
+        *(
+            ({"body": 1, "type": each}, f"type: '{each}' is reserved for the gateway")
+            for each in ("presence", "deleted", "pending", "refused")
+        ),
         ({"body": 1, "seq": 5}, "seq: this field is unknown"),
         ({"body": 1, "sender": "anna"}, "sender: this field is unknown"),
     ],

@@ -160,7 +160,10 @@ async def test_an_open_transaction_keeps_nobody_from_posting_in_the_room(postgre
         ({"audience": None}, "audience must be public or private, not NULL"),
         ({"type": ""}, "type must have 1 to 100 characters"),
         ({"type": "x" * 101}, "type must have 1 to 100 characters"),
-        ({"type": "presence"}, "type presence is reserved for the gateway"),
+        *(
+            ({"type": each}, f"type {each} is reserved for the gateway")
+            for each in ("presence", "deleted", "pending", "refused")
+        ),
         ({"sender": "x" * 256}, "sender must have 1 to 255 characters"),
         ({"sender": None}, "sender must have 1 to 255 characters"),
         ({"sender": "ｈａｎｎａ"}, "sender must be in the form of user names"),

@@ -99,10 +99,7 @@ class GroupCommit:
             if isinstance(error, StoreUnavailable) or len(batch) == 1:
                 self._give_up(batch, error)
             else:
-                # One that the store cannot take fails alone, and not those that came beside it.
-                drafts = iter(batch.items())
-                await self._commit(dict(islice(drafts, len(batch) // 2)))
-                await self._commit(dict(drafts))
+                await self._commit_halves(batch)
             return
         for answer, result in zip(batch, results, strict=True):
             if isinstance(result, Appended):
@@ -111,10 +108,27 @@ class GroupCommit:
             else:
                 _fail(answer, result)
 
+    async def _commit_halves(self, batch: dict[asyncio.Future[Appended], Draft]) -> None:
+        """Store a batch that failed in two: a draft that the store cannot take fails alone, and not
+        those that came beside it."""
+        # If they are stored all the same, they are only found to be repeated now.
+        self._doubt(batch)
+        drafts = iter(batch.items())
+        try:
+            await self._commit(dict(islice(drafts, len(batch) // 2)))
+            await self._commit(dict(drafts))
+        except asyncio.CancelledError:
+            # The second half has not begun.
+            self._give_up(batch, StoreUnavailable("the commit was cancelled"))
+            raise
+
     def _give_up(self, batch: dict[asyncio.Future[Appended], Draft], error: Exception) -> None:
         """Fail every draft of the batch."""
         for answer in batch:
             _fail(answer, _for_client(error))
+        self._doubt(batch)
+
+    def _doubt(self, batch: dict[asyncio.Future[Appended], Draft]) -> None:
         for stream in {draft.stream for draft in batch.values()}:
             self._in_doubt(stream)
 

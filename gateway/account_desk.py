@@ -11,9 +11,10 @@ import asyncio
 import logging
 import secrets
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Final, Protocol
 
 from gateway.auth.accounts import Accounts
@@ -24,6 +25,7 @@ from gateway.domain.shown_account import AccountPage
 from gateway.domain.spoken_password import spoken_password
 from gateway.errors import Invalid, LoginsWait, UnknownAccount
 from gateway.fair_turns import FairTurns
+from gateway.in_turns import InTurns
 from gateway.observe.events import Events, Kind
 from gateway.store import Account
 
@@ -31,8 +33,6 @@ log = logging.getLogger(__name__)
 
 #: Accounts that one call makes: a second and a half of hashing.
 MOST_AT_ONCE: Final = 20
-#: Lines that are read in one turn of the loop.
-_IN_A_TURN: Final = 100
 #: Seconds that a call waits for the one before it.
 _LONGEST_WAIT: Final = 15.0
 #: Times that an account may change while its new password is hashed.
@@ -107,20 +107,19 @@ class AccountDesk:
         await self._permissions.require(who, Action.ADMINISTER)
         return await self._store.account_page(search=search, after=after, size=size)
 
-    async def check(self, who: Identity, text: str) -> list[Entry]:
+    async def check(self, who: Identity, text: str, *, in_turns: InTurns) -> list[Entry]:
         """The effect of each line of a list; nothing is made. A line without a password has a new
-        one, which counts only if the caller makes the account with it. Raises :class:`Invalid`."""
+        one, which counts only if the caller makes the account with it. ``in_turns`` does what has
+        to be done for each of the many lines. Raises :class:`Invalid`."""
         await self._permissions.require(who, Action.ADMINISTER)
         try:
-            lines = account_lines(text)
+            # Some milliseconds for a long one.
+            lines = await asyncio.to_thread(account_lines, text)
         except ValueError as error:
             raise Invalid(f"the list: {error}") from error
-        read: list[Listed] = []
-        for start in range(0, len(lines), _IN_A_TURN):
-            read += [listed(line, secrets.choice) for line in lines[start : start + _IN_A_TURN]]
-            await asyncio.sleep(0)
+        read = await in_turns(lines, partial(listed, choose=secrets.choice))
         users = [each.account.user for each in read if each.account is not None]
-        return judged(read, await self._store.known_accounts(users))
+        return await in_turns(read, Judge(await self._store.known_accounts(users)).entry)
 
     async def make(
         self, who: Identity, new: Sequence[NewAccount], *, replace: bool = False
@@ -187,20 +186,22 @@ class AccountDesk:
         self._events.note(Kind.ACTION, code, f"{what}: {', '.join(users)}", user=who.user)
 
 
-def judged(read: Sequence[Listed], known: set[str]) -> list[Entry]:
-    """The lines with what each would do. ``known``: the users who have an account."""
-    seen: set[str] = set()
-    found = []
-    for each in read:
-        if each.account is None:
-            state = State.WRONG
-        elif each.account.user in seen:
+class Judge:
+    """The judge of a list's lines, one after the other. ``known``: the users who have an
+    account."""
+
+    def __init__(self, known: Collection[str]) -> None:
+        self._known = known
+        self._seen: set[str] = set()
+
+    def entry(self, listed: Listed) -> Entry:
+        """The line with what it would do."""
+        if listed.account is None:
+            return Entry(listed, State.WRONG)
+        user = listed.account.user
+        if user in self._seen:
             state = State.TWICE
-        elif each.account.user in known:
-            state = State.EXISTS
         else:
-            state = State.NEW
-        if each.account is not None:
-            seen.add(each.account.user)
-        found.append(Entry(each, state))
-    return found
+            state = State.EXISTS if user in self._known else State.NEW
+        self._seen.add(user)
+        return Entry(listed, state)

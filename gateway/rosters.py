@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from gateway.auth.permissions import Action, Permissions
 from gateway.budget.budgets import Budgets
@@ -19,10 +19,8 @@ from gateway.domain.room import Member, MemberRole
 from gateway.domain.roster import Line, lines_of
 from gateway.domain.user_name import written_otherwise
 from gateway.errors import GatewayError, Invalid
+from gateway.in_turns import InTurns
 from gateway.store.class_codes import OneMore
-
-T = TypeVar("T")
-R = TypeVar("R")
 
 #: The words for roles in a list.
 _ROLES: Final[Mapping[str, MemberRole]] = {
@@ -66,13 +64,6 @@ class Entry:
     role: MemberRole = MemberRole.PARTICIPANT
     name: str | None = None
     why: str | None = None
-
-
-class InTurns(Protocol):
-    """The way to do a little work for each of many items, in turns of a moment each."""
-
-    async def __call__(self, items: Iterable[T], make: Callable[[T], R]) -> list[R]:
-        """The results of ``make`` for each item."""
 
 
 class RosterStore(Protocol):

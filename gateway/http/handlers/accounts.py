@@ -101,8 +101,10 @@ class AdminAccountsCheckHandler(AdminHandler):
         return _LARGEST
 
     async def post(self) -> None:
-        entries = await self.services.account_desk.check(self.who, self.body(ListOfAccounts).text)
-        self.write_json({"entries": [_entry(each) for each in entries]})
+        entries = await self.services.account_desk.check(
+            self.who, self.body(ListOfAccounts).text, in_turns=self.in_turns
+        )
+        await self.write_list("entries", entries, _entry)
 
 
 class AdminAccountHandler(AdminHandler):

@@ -10,6 +10,7 @@ import pytest
 
 from gateway.account_desk import MOST_AT_ONCE
 from gateway.assembly import Gateway
+from gateway.http.streams import Guarded
 from gateway.store import Store
 from tests.integration.http.conftest import Answer, Call
 
@@ -71,6 +72,26 @@ async def test_a_list_is_checked_and_then_made_and_its_people_log_in(
     assert [each.user for each in events if each.code == "accounts_made"] == ["root"]
     for each in wanted:
         assert each["password"] not in caplog.text + str(events)
+
+
+@pytest.mark.gen_test
+async def test_a_long_list_has_a_turn_of_its_admin_for_each_moment_of_work(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    turns = 0
+    next_turn = Guarded.next_turn
+
+    async def counted(stream: Guarded) -> None:
+        nonlocal turns
+        turns += 1
+        await next_turn(stream)
+
+    monkeypatch.setattr(Guarded, "next_turn", counted)
+    text = "\n".join(["user", *(f"pupil{number}" for number in range(3_000))])
+    checked = await ask(call, "POST", "/check", text=text)
+    assert len(checked.json["entries"]) == 3_000
+    # Making a password alone takes a tenth of one.
+    assert turns >= 10
 
 
 @pytest.mark.gen_test

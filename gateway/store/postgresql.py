@@ -30,6 +30,9 @@ R = TypeVar("R")
 SCANNERS: Final = {Readers.HISTORY: 4, Readers.STATE: 2}
 #: Seconds, including the wait for another gateway that is migrating.
 MIGRATION_TIMEOUT: Final = 60.0
+#: Seconds that a migration waits for a table that somebody uses. Whatever comes later to the table
+#: waits behind it, so this is less than the time of a call; a VACUUM makes way after one second.
+TABLE_PATIENCE: Final = 3.0
 _ATTEMPTS: Final = 5
 #: An arbitrary number, the same in every gateway. The gateway that holds this lock migrates; the
 #: others wait.
@@ -307,6 +310,7 @@ class PostgresDatabase:
 
 def _upgrade_alone(connection: Connection, posting: PostLimits) -> str:
     _stand_alone(connection)
+    connection.execute(text(f"SET LOCAL lock_timeout = {TABLE_PATIENCE * 1000:.0f}"))
     told = schema.migrated(connection)
     _renew_functions(connection, posting)
     return told
@@ -357,6 +361,11 @@ def _advice(error: Exception) -> str:
         return f"{said}; check user and password in store.url, and the server's pg_hba.conf"
     if state == "3D000":
         return f"{said}; create it: createdb <name>"
+    if state == "55P03":
+        return (
+            f"{said}; somebody uses a table for long, perhaps pg_dump (pg_stat_activity tells);"
+            " nothing was changed: try again when that has ended"
+        )
     if state == "42501":
         return f"{said}; make the user the owner of the database, or grant CREATE on its schema"
     if state == "25006":

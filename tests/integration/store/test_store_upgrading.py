@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from alembic import command
 from sqlalchemy import Connection, create_engine, inspect, text
@@ -21,7 +22,7 @@ from tornado.ioloop import IOLoop
 
 from gateway.domain.room import MemberRole
 from gateway.errors import StoreUnavailable
-from gateway.store import Store, schema
+from gateway.store import Store, postgresql, schema
 from tests.conftest import NewDatabase
 from tests.integration.store.content import MEMBERS, NOON
 
@@ -127,6 +128,28 @@ async def test_tables_that_a_newer_version_has_changed_are_left_alone(
     for migrate in (False, True):
         with pytest.raises(StoreUnavailable, match=r"9999, which this version .* cannot use"):
             await Store.open(store_url, migrate=migrate)
+
+
+@pytest.mark.postgres
+@pytest.mark.gen_test
+async def test_a_migration_does_not_keep_gateways_waiting_behind_a_backup(
+    new_database: NewDatabase, newer_version: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = new_database()
+    before = await Store.open(url, migrate=True)
+    room = await before.create_room("a room", MEMBERS, NOON)
+    backup = await asyncpg.connect(url.replace("+asyncpg", ""))
+    monkeypatch.setattr(postgresql, "TABLE_PATIENCE", 0.1)
+    async with backup.transaction():
+        # As pg_dump does, for as long as it takes.
+        await backup.execute("LOCK TABLE messages IN ACCESS SHARE MODE")
+        with newer_version(), pytest.raises(StoreUnavailable, match=r"pg_dump.* try again"):
+            await Store.open(url, migrate=True)
+    await backup.close()
+    assert await before.room(room.id) == room
+    with newer_version():
+        await (await Store.open(url, migrate=True)).close()
+    await before.close()
 
 
 # Migrations only add

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import math
 import secrets
-from collections.abc import AsyncIterator, Collection
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final, Protocol
@@ -275,17 +275,12 @@ class ClassCodes:
             raise GuestsRefused("log in: this room is for people with an account")
         if nickname is None:
             return AtTheDoor(door.title, door.guests)
-        # Each network has its own share of each room.
-        self._guests.take((room, network_of(address)))
-        if door.guests is Guests.YES:
-            return await self._enter_as_guest(room, code, nickname, address=address, device=device)
-        self._entries.take(room)
-        id = secrets.token_urlsafe(18)
-        async with self._turn(room):
-            await self._store.add_knock(
-                room, code, id, nickname, self._now(), most=self._knocks.against
-            )
-        return AtTheDoor(door.title, door.guests, id, _ASK_AGAIN)
+        with self._share_of(room, address):
+            if door.guests is Guests.YES:
+                return await self._enter_as_guest(
+                    room, code, nickname, address=address, device=device
+                )
+            return await self._knock(door, code, nickname)
 
     async def _look_up(self, written: str, address: str) -> tuple[str, Door]:
         network = network_of(address)
@@ -352,6 +347,27 @@ class ClassCodes:
         self._known.add(record)
         await self._changes.changed(room, opened.user, ended=False)
         return Joined(room, entered.role, replace(opened, display_name=entered.name))
+
+    @contextmanager
+    def _share_of(self, room: int, address: str) -> Iterator[None]:
+        """Each network has its own share of each room, of which the block takes one if it succeeds.
+        Whoever is told to wait comes again: a class that had to would have used it up by that."""
+        share = (room, network_of(address))
+        self._guests.take(share)
+        try:
+            yield
+        except BaseException:
+            self._guests.spend(share, cost=-1.0)
+            raise
+
+    async def _knock(self, door: Door, code: str, nickname: str) -> AtTheDoor:
+        self._entries.take(door.room)
+        id = secrets.token_urlsafe(18)
+        async with self._turn(door.room):
+            await self._store.add_knock(
+                door.room, code, id, nickname, self._now(), most=self._knocks.against
+            )
+        return AtTheDoor(door.title, door.guests, id, _ASK_AGAIN)
 
     async def _by_knock(
         self, door: Door, code: str, id: str, *, address: str, device: str

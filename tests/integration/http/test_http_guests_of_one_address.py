@@ -46,3 +46,19 @@ async def test_one_address_leaves_places_to_others_and_the_host_ends_it(
     gone = await call("DELETE", f"{room}/code?guests=end", user="anna")
     assert gone.json == {"ended": 4}
     assert (await call("GET", room, headers={"Cookie": cookie})).status == 401
+
+
+@pytest.mark.gen_test
+async def test_whom_the_gateway_could_not_let_in_has_taken_nothing_of_the_share(
+    call: Call, room: str
+) -> None:
+    made = await call("POST", f"{room}/code", user="anna", json={"guests": "yes"})
+    for number in range(18):
+        member = f"{room}/members/member{number}"
+        assert (await call("PUT", member, user="anna", json={"role": "participant"})).status == 200
+    wanted = {"code": made.json["code"], "nickname": "Pupil"}
+    for _ in range(4):
+        refused = await call("POST", "/api/join", json=wanted)
+        assert refused.problem == (409, "room_full")
+    assert (await call("DELETE", f"{room}/members/member0", user="anna")).status == 204
+    assert (await call("POST", "/api/join", json=wanted)).status == 200

@@ -107,7 +107,8 @@ class ApiHandler(BaseHandler):
         """None: an answer that must not be stored cannot be revalidated."""
 
     def data_received(self, chunk: bytes) -> None:
-        if len(self._received) <= self.most_body:
+        # Nothing is kept for a request whose refusal is kept back: its body has no place.
+        if not self.is_refused and len(self._received) <= self.most_body:
             self._received += chunk
 
     def options(self, *_: str) -> None:

@@ -155,6 +155,11 @@ class BaseHandler(RequestHandler):
         super()._handle_request_exception(e)
 
     @property
+    def is_refused(self) -> bool:
+        """Whether the request is refused, and hears of it a little later."""
+        return self._held is not None
+
+    @property
     def _proxies(self) -> Collection[str]:
         proxies: Collection[str] = self.settings.get("trusted_proxies", ())
         return proxies

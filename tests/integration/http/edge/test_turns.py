@@ -15,9 +15,11 @@ import pytest
 from gateway.assembly import Gateway
 from gateway.budget.budgets import Budgets
 from gateway.config import Config
+from gateway.errors import GatewayError
 from gateway.http import base
 from gateway.http import server as http_server
 from gateway.http import streams as http_streams
+from gateway.http.api import ApiHandler
 from gateway.http.listeners import Listener
 from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity, Server
 from gateway.http.streams import _CHUNK
@@ -369,3 +371,34 @@ async def test_who_asks_for_much_hears_of_a_refusal_by_a_rate_later(
         status, refusal = await answer(reader)
         assert (status, json.loads(refusal)["code"]) == (429, "too_many_rooms")
         assert (await answer(reader))[0] == 404
+
+
+@pytest.mark.gen_test
+async def test_no_body_is_kept_of_a_request_whose_refusal_is_kept_back(
+    dial: Open,
+    limits: LiveLimits,
+    monkeypatch: pytest.MonkeyPatch,
+    public: Listener,
+    settings: Config,
+) -> None:
+    limits.now = settings.limits.model_copy(update={"body_bytes_per_user": 1})
+    refuse, kept = ApiHandler._refuse, []
+
+    async def refuse_later(handler: ApiHandler, held: GatewayError) -> None:
+        kept.append(bytes(handler._received))
+        await refuse(handler, held)
+
+    monkeypatch.setattr(ApiHandler, "_refuse", refuse_later)
+    body = b'{"title": "Biology"}'
+    async with dial() as (reader, writer):
+        await until(lambda: len(public._server._places) == 1)
+        (stream,) = public._server._places._addresses
+        stream.take_turns(Asking(clock=time.monotonic), Share())
+        writer.write(
+            b"POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Authorization: Bearer " + token(settings, "anna", "host").encode() + b"\r\n"
+            b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
+        )
+        status, refusal = await answer(reader)
+    assert (status, json.loads(refusal)["code"]) == (429, "too_many_posts")
+    assert kept == [b""]

@@ -83,7 +83,7 @@ class BaseHandler(RequestHandler):
     #: The refusal that is answered a little later, and the seconds until then.
     _held: GatewayError | None = None
     _held_for = 0.0
-    #: Done when the client has gone while it waits for its refusal.
+    #: Done when the client has gone, or made room, while it waits for its refusal.
     _gone: asyncio.Future[None] | None = None
 
     def set_default_headers(self) -> None:
@@ -119,6 +119,8 @@ class BaseHandler(RequestHandler):
             await Metered(work, stream.has_taken)
             if self._held is not None:
                 if not stream.closed():
+                    # However many wait so, others from the same address come in.
+                    stream.makes_room()
                     self._gone = asyncio.get_running_loop().create_future()
                     await wait((self._gone,), timeout=self._held_for)
                 await Metered(self._refuse(self._held), stream.has_taken)

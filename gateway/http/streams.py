@@ -129,6 +129,8 @@ class Guarded(IOStream):
     _has_had = _counted = 0.0
     #: Whether a handler has the request.
     _is_handled = False
+    #: Whether nothing is lost with the request, though it may have come as a whole.
+    _is_dispensable = False
     _at_once: tuple[bytes, ...] = ()
     _is_of_many = False
 
@@ -181,6 +183,13 @@ class Guarded(IOStream):
         """Seconds for which a refusal is kept from the client, if it asks for much; else 0."""
         rotation, share = self._rotation, self._share
         return 0.0 if rotation is None or share is None else rotation.holds_refusal(share)
+
+    def makes_room(self) -> None:
+        """Let the connection make room for others until its next request, like one without a
+        request."""
+        self._is_dispensable = True
+        if self._guardian is not None:
+            self._guardian.waits(self)
 
     def has_taken(self, seconds: float) -> None:
         """Count so much more time that the connection has taken of the loop: for its request, or
@@ -378,7 +387,7 @@ class Guarded(IOStream):
 
     def set_close_callback(self, callback: Callable[[], None] | None) -> None:
         # Tornado's HTTP server sets one once a request has come as a whole.
-        if callback is not None and self._guardian is not None:
+        if callback is not None and self._guardian is not None and not self._is_dispensable:
             self._guardian.works(self)
         super().set_close_callback(callback)
 
@@ -426,7 +435,7 @@ class Guarded(IOStream):
         self._head_timer = loop.call_later(HEAD_SECONDS, self._head_is_late)
 
     def _head_is_over(self, _: asyncio.Future[bytes]) -> None:
-        self._awaits_head = False
+        self._awaits_head = self._is_dispensable = False
         self._body_began, self._body_bytes, self._chunks = None, self._read_buffer_size, 0
         self._stop_idling()
         if self._head_timer is not None:

@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack, ExitStack
 
 import pytest
 
+from gateway import rotation as rotation_of_clients
 from gateway.assembly import Gateway
 from gateway.budget.budgets import Budgets
 from gateway.config import Config
@@ -402,3 +403,33 @@ async def test_no_body_is_kept_of_a_request_whose_refusal_is_kept_back(
         status, refusal = await answer(reader)
     assert (status, json.loads(refusal)["code"]) == (429, "too_many_posts")
     assert kept == [b""]
+
+
+@pytest.mark.gen_test
+async def test_who_waits_for_a_refusal_makes_room_for_others(
+    limit: Callable[..., None],
+    dial: Open,
+    limits: LiveLimits,
+    monkeypatch: pytest.MonkeyPatch,
+    public: Listener,
+    settings: Config,
+) -> None:
+    monkeypatch.setattr(rotation_of_clients, "HELD", 60.0)
+    monkeypatch.setattr(rotation_of_clients, "LONGEST_HELD", 60.0)
+    limit(http_connections=1)
+    limits.now = settings.limits.model_copy(update={"body_bytes_per_user": 1})
+    async with dial() as (reader, writer):
+        await until(lambda: len(public._server._places) == 1)
+        (stream,) = public._server._places._addresses
+        stream.take_turns(Asking(clock=time.monotonic), Share())
+        bearer = token(settings, "anna", "host").encode()
+        writer.write(
+            b"POST /api/rooms HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"Authorization: Bearer %b\r\nContent-Length: 2\r\n\r\n{}" % bearer
+        )
+        # It is refused, and has come as a whole.
+        await until(lambda: stream._is_dispensable and stream._close_callback is not None)
+        async with dial() as (other_reader, other):
+            other.write(OTHER)
+            assert (await answer(other_reader))[0] == 404
+        assert await until_closed(reader) == b""

@@ -1,22 +1,17 @@
 """The dashboard in a real browser, over real gateways and a real cluster."""
 
 import re
-from pathlib import Path
-from typing import Final
 
 import pytest
 from playwright.sync_api import Page, expect
 
+from screenshot_suite.axe import grave_faults
 from tests.acceptance.browser.accounts import PASSWORD, add_accounts
 from tests.acceptance.browser.conftest import Connect, Visit, Watch
 from tests.acceptance.browser.dashboard import SOON, add_admin, close, confirm, row, rows
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 
 pytestmark = pytest.mark.cluster
-
-_AXE: Final = Path(__file__).parents[3] / "node_modules" / "axe-core" / "axe.min.js"
-#: What a violation must not be (https://github.com/dequelabs/axe-core, "Results Object").
-_GRAVE: Final = {"serious", "critical"}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -188,11 +183,4 @@ def test_nothing_is_cut_off_and_axe_finds_nothing_grave(
 def _is_sound(page: Page, width: int) -> None:
     """Nothing is wider than the screen, and axe finds nothing grave."""
     assert page.evaluate("document.documentElement.scrollWidth") == width
-    page.evaluate(_AXE.read_text())
-    found = page.evaluate("axe.run()")["violations"]
-    grave = [
-        (each["id"], [node["html"] for node in each["nodes"]])
-        for each in found
-        if each["impact"] in _GRAVE
-    ]
-    assert grave == []
+    assert grave_faults(page) == []

@@ -183,7 +183,7 @@ class Outbox:
         """
         if message.id in self._marks or message.seq is None:
             return True
-        ends = _now() + within
+        ends, has_looked = _now() + within, False
         while True:
             if message.id in self.parking:
                 return False
@@ -195,8 +195,9 @@ class Outbox:
                     return True
             elif await self._is_published(message):
                 return True
-            elif lane is None:
+            elif lane is None and not has_looked:
                 # Without waiting for the next search for strays.
+                has_looked = True
                 self.read_on(message.stream)
             elif not left:
                 return False

@@ -1,5 +1,6 @@
 import asyncio
 from random import Random
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from broker.publishing.publication import NotConfirmed, Returned
 from broker.timing.tasks import Tasks
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Message
-from gateway.messages.outbox import Outbox, OutboxLimits
+from gateway.messages.outbox import QUESTION_INTERVAL, Outbox, OutboxLimits
 from gateway.messages.parking import AGAIN, Parking
 from gateway.store.records import Unpublished
 from tests.unit.messages.fakes import (
@@ -364,6 +365,34 @@ def test_a_stored_message_that_nobody_added_is_found_when_somebody_asks() -> Non
     run(main())
     assert broker.seqs() == [1]
     assert store.outbox == {}
+
+
+def test_what_another_gateway_publishes_is_asked_about_now_and_then() -> None:
+    """As it is with everything that was posted to a gateway which RabbitMQ does not reach."""
+    store, broker = FakeStore(), FakeBroker()
+    new = message(1)
+    store.put([new])
+    store.owners[new.id] = "another"
+    asked: list[float] = []
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        is_published = store.is_published
+
+        async def counted(message_id: UUID) -> bool:
+            asked.append(loop.time())
+            return await is_published(message_id)
+
+        store.is_published = counted  # type: ignore[method-assign]
+        outbox = outbox_over(store, broker)
+        loop.call_later(1.9, store.outbox.clear)
+        assert await outbox.confirmed(new, within=5.0)
+        await outbox.close(within=1.0)
+
+    run(main())
+    assert broker.seqs() == []
+    # At once twice: its stream is read between the two.
+    assert 5 <= len(asked) <= 2 + 2.0 / QUESTION_INTERVAL
 
 
 def test_one_who_gives_up_does_not_disturb_the_others_who_wait() -> None:

@@ -11,7 +11,7 @@ from tornado.httputil import HTTPHeaders, HTTPServerRequest, parse_cookie
 
 from broker.timing.readings import UnixTime
 from gateway.auth.hook import Hook
-from gateway.auth.names import check_user
+from gateway.auth.names import check_user, is_user
 from gateway.auth.revocations import AccessEnded
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import Tokens
@@ -68,8 +68,8 @@ class KnownSessions(Protocol):
 
 class Credentials:
     """The finder of a request's user: by its token, its session cookie, or by asking the
-    surrounding application, in this order; a guest's cookie counts only if the application knows
-    nobody.
+    surrounding application, in this order; a guest's cookie counts only if the caller says to be
+    this guest, or the application knows nobody.
 
     ``tokens`` is None if no issuer is configured: then only local logins exist. ``hook`` is None
     where the application is not asked. ``ended``: whose access has ended, however they prove who
@@ -145,9 +145,8 @@ class Credentials:
         return identity
 
     def _check_user(self, request: HTTPServerRequest, identity: Identity) -> None:
-        believed = request.headers.get(USER_HEADER)
-        if believed is not None:
-            check_user(_decoded(believed), identity)
+        if (believed := _believed(request)) is not None:
+            check_user(believed, identity)
 
     async def _identify(self, request: HTTPServerRequest, address: str) -> Identity:
         hook = self._hook
@@ -168,21 +167,30 @@ class Credentials:
             else:
                 if hook is None or proof is None or not is_guest(identity.user):
                     return identity
-                # Anybody is a guest who has seen a code on a wall. On a device that pupils share
-                # the cookie may be the one of a lesson before.
-                try:
-                    return await self._by_application(hook, proof, address)
-                except NotAuthenticated:
+                believed = _believed(request)
+                if believed is not None and is_user(believed, identity):
+                    # A page of the guest says so with each call; the application is asked no more.
                     return identity
+                return await self._by_application(hook, proof, address, guest=identity)
         if hook is not None and proof is not None:
             return await self._by_application(hook, proof, address)
         raise NotAuthenticated(
             "log in by POST /api/session, or send the header Authorization: Bearer <token>"
         )
 
-    async def _by_application(self, hook: Hook, proof: HTTPHeaders, address: str) -> Identity:
-        identity = await hook.identify(proof, address=address)
-        self._ended.check(identity)
+    async def _by_application(
+        self, hook: Hook, proof: HTTPHeaders, address: str, *, guest: Identity | None = None
+    ) -> Identity:
+        """The user whom the application knows, or else the ``guest``: anybody is one who has seen a
+        code on a wall, and on a device that pupils share the cookie may be the one of a lesson
+        before."""
+        try:
+            identity = await hook.identify(proof, address=address)
+            self._ended.check(identity)
+        except NotAuthenticated:
+            if guest is None:
+                raise
+            return guest
         return identity
 
     async def session(self, request: HTTPServerRequest) -> Identity | None:
@@ -250,10 +258,12 @@ def _cookie(headers: HTTPHeaders) -> tuple[str, str] | None:
     return next(((name, cookies[name]) for name in names), None)
 
 
-def _decoded(header: str) -> str:
-    """The header as JavaScript's encodeURIComponent writes it. Raises :class:`Invalid`."""
+def _believed(request: HTTPServerRequest) -> str | None:
+    """The user who the caller believes to be, as JavaScript's encodeURIComponent writes it; None:
+    the caller does not say. Raises :class:`Invalid`."""
+    header = request.headers.get(USER_HEADER)
     try:
-        return unquote(header, errors="strict")
+        return None if header is None else unquote(header, errors="strict")
     except UnicodeDecodeError:
         raise Invalid(f"{USER_HEADER}: must be a user name as percent-encoded UTF-8") from None
 

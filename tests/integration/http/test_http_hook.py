@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from tornado.httpserver import HTTPServer
@@ -119,5 +120,10 @@ async def test_a_guests_cookie_of_an_earlier_lesson_does_not_hide_who_the_applic
     # Nobody becomes somebody else while the application cannot say.
     broken = await call("GET", "/api/session", headers={"Cookie": f"{cookie}; sid=broken"})
     assert broken.problem == (503, "identity_unavailable")
+    # A page of the guest goes on meanwhile, and asks the application nothing.
+    guest = {"Cookie": f"{cookie}; sid=broken", "Interact-User": quote(came.json["user"])}
+    assert (await call("GET", f"/api/rooms/{room}", headers=guest)).status == 200
+    other = guest | {"Cookie": f"{cookie}; sid=mina", "Interact-User": "paul"}
+    assert (await call("GET", "/api/session", headers=other)).problem[1] == "user_changed"
     both = {"Cookie": f"{cookie}; sid=mina", "Interact-User": "mina"}
     assert (await call("DELETE", "/api/session", headers=both)).status == 204

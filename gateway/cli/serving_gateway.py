@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import Any, Final
 
-from tornado.httpclient import AsyncHTTPClient
+from tornado.httpclient import AsyncHTTPClient, HTTPError
 
 from gateway.cli.findings import Finding
 from gateway.config import Server
@@ -32,6 +32,15 @@ async def its_states(server: Server) -> list[Finding]:
         return list(_findings(found["ready"], found["states"]))
     except OSError as error:
         return [Finding(_WHAT, skipped=f"none answers at {url} ({error.strerror or error})")]
+    except HTTPError as error:
+        # Not an answer's status: the connection stands, and no answer comes.
+        return [
+            Finding(
+                _WHAT,
+                f"{url} takes connections and gives no answer ({error.message})",
+                "see what it does (its log, its use of the processor), and start it again",
+            )
+        ]
     except (ValueError, KeyError, TypeError):
         return [Finding(_WHAT, skipped=f"{url} answers {answer.code}, and not as a gateway does")]
 

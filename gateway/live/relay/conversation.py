@@ -284,13 +284,15 @@ class Conversation:
         """The missing messages, from the first one again after each time that the database was
         away."""
         loop = asyncio.get_running_loop()
-        until = loop.time() + OUTAGE
+        worked = loop.time()
         while True:
             try:
                 async for message in self._context.missed.before(gap):
                     yield message
+                    # However long the client has taken for it.
+                    worked = loop.time()
             except StoreUnavailable:
-                if loop.time() >= until:
+                if loop.time() >= worked + OUTAGE:
                     raise
                 await asyncio.sleep(_AGAIN)
             else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import UTC, datetime
 from uuid import UUID
@@ -214,6 +215,27 @@ async def test_a_database_that_is_away_for_a_moment_is_a_pause() -> None:
         stage.missed.away = False
         await stage.hears(b'"seq":3')
         assert heard(stage) == ["public 1", "public 2", "public 3"]
+        assert stage.ended is None
+
+
+async def test_the_time_that_a_client_takes_is_none_in_which_the_database_is_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.live.relay.conversation.OUTAGE", 0.1)
+    loop = asyncio.get_running_loop()
+    async with staged() as stage:
+        stage.missed.messages = [message(1), message(2), message(3)]
+        stage.missed.breaks_after = 2
+        await begun(stage, ("prefetch-count", "1"))
+        deliver(stage, 1, 4)
+        await stage.hears(b'"seq":1')
+        began = loop.time()
+        await until(lambda: loop.time() > began + 0.1)
+        stage.send("ACK", ("id", name(1)))
+        await until(lambda: stage.missed.away)
+        stage.missed.away = False
+        stage.send("ACK", ("id", name(2)))
+        await stage.hears(b'"seq":3')
         assert stage.ended is None
 
 

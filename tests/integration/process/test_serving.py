@@ -248,6 +248,8 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     text = (_PROJECT / "conf/systemd/interact-gateway.service").read_text()
     program = "/opt/interact/bin/gateway"
     assert text.count(program) == 1
+    # A drain ends with exit code 0, and is for good.
+    assert "\nRestart=on-failure\n" in text
     unit.write_text(text.replace(program, "/bin/true"))
     for command in (
         ["verify", str(unit)],

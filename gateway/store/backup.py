@@ -7,6 +7,7 @@ https://www.sqlite.org/backup.html
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -25,6 +26,9 @@ from gateway.store import schema
 _PATIENCE: Final = 30.0
 #: Files that belong to a database, beside it.
 _COMPANIONS: Final = ("-wal", "-shm", "-journal")
+
+#: Errors of file systems without hard links: those of sticks, and some of shares.
+_NO_LINKS: Final = frozenset({errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS})
 
 
 class Unfit(Exception):
@@ -63,8 +67,7 @@ def copy(source: Path, target: Path) -> Contents:
                 _copy(source, fresh)
             contents = check(fresh)
             _settle(fresh)
-            # Unlike a rename, it overwrites nothing.
-            os.link(fresh, target)
+            _name(fresh, target)
         finally:
             fresh.unlink(missing_ok=True)
         _settle(target.parent)
@@ -98,6 +101,18 @@ def _copy(source: Path, target: Path) -> None:
         original.backup(copied)
         # One file, whatever the original's mode; who opens it chooses again.
         copied.execute("PRAGMA journal_mode = DELETE")
+
+
+def _name(fresh: Path, target: Path) -> None:
+    """Give the file its name, unless somebody has taken it meanwhile."""
+    try:
+        # Unlike a rename, it overwrites nothing.
+        os.link(fresh, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL, 0o600))
+        fresh.replace(target)
 
 
 def _state(path: Path) -> schema.Schema:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import sqlite3
 from functools import partial
 from pathlib import Path
+
+import pytest
 
 from broker.topology import Stream
 from gateway.store import Store, backup
@@ -109,6 +113,26 @@ def test_nothing_is_overwritten_and_nothing_unfit_is_brought_back(
     copy.write_bytes(taken)
     assert run("restore", str(copy)).returncode == 0
     assert run("user", "list").returncode == 0
+
+
+def test_a_copy_goes_to_a_file_system_without_hard_links(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, target = tmp_path / "interact.db", tmp_path / "stick" / "copy.db"
+
+    async def make() -> None:
+        await (await Store.open(f"sqlite:///{source}", migrate=True)).close()
+
+    asyncio.run(make())
+    target.parent.mkdir()
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert backup.copy(source, target) == backup.check(source)
+    assert [path.name for path in target.parent.iterdir()] == ["copy.db"]
+    assert target.stat().st_mode & 0o777 == 0o600
 
 
 def test_it_says_by_name_what_else_a_backup_needs(

@@ -23,7 +23,7 @@ from gateway.domain.identity import Identity
 from gateway.domain.new_account import Listed, NewAccount, account_lines, listed
 from gateway.domain.shown_account import AccountPage
 from gateway.domain.spoken_password import spoken_password
-from gateway.errors import Invalid, LoginsWait, UnknownAccount
+from gateway.errors import Invalid, LoginsWait, StoreUnavailable, UnknownAccount
 from gateway.fair_turns import FairTurns
 from gateway.in_turns import InTurns
 from gateway.observe.events import Events, Kind
@@ -139,7 +139,7 @@ class AccountDesk:
         ]
         made = await self._store.add_accounts(hashed, replace=replace) if hashed else []
         if replace:
-            await self._endings.poll()
+            await self._end()
         if made:
             roles = Counter(role for each in new if each.user in made for role in each.roles)
             given = ", ".join(f"{role}: {count}" for role, count in sorted(roles.items()))
@@ -158,7 +158,7 @@ class AccountDesk:
                 break
         else:
             raise UnknownAccount(f"{user} has no account")
-        await self._endings.poll()
+        await self._end()
         self._note(who, "password_made", "1", user)
         return account, password
 
@@ -168,8 +168,16 @@ class AccountDesk:
         await self._permissions.require(who, Action.ADMINISTER)
         if not await self._store.remove_account(user):
             raise UnknownAccount(f"{user} has no account")
-        await self._endings.poll()
+        await self._end()
         self._note(who, "account_removed", "1", user)
+
+    async def _end(self) -> None:
+        """Let the sessions end at once that a change has ended. The change stands, and is answered,
+        even if the database is away now: nobody could ask for the password again."""
+        try:
+            await self._endings.poll()
+        except StoreUnavailable as error:
+            log.info("sessions of changed accounts end with the next look: %s", error)
 
     async def _hashes(self, who: Identity, passwords: Sequence[str]) -> list[str]:
         try:

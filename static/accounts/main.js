@@ -30,7 +30,7 @@ const page = element("div", { class: "dashboard" });
 document.body.append(page);
 
 /** The other tabs of this browser, which share the session. */
-const others = elsewhere(({ what }) => what === "out" && location.reload());
+const others = elsewhere(({ what }) => what === "out" && leave());
 
 /** One login at a time, however many calls are refused. @type {Promise<unknown> | null} */
 let loggingIn = null;
@@ -56,12 +56,18 @@ const admin = new AdminApi(endpoint, ({ status }) => {
 async function logOut() {
   await admin.logOut();
   others.tell("out", "");
+  leave();
+}
+
+/** Begin anew, without the passwords, which nothing may hold up. */
+function leave() {
+  slips.drop();
   location.reload();
 }
 
 const { dialog, ask } = askBack(i18n);
 const context = { api: new AccountsApi(admin), i18n, ask, me: () => me };
-const slips = slipsSection(i18n);
+const slips = slipsSection(i18n, { dropped: () => fresh.drop() });
 const all = allAccounts(context, { made: slips.add });
 const fresh = newAccounts(context, {
   made(list) {

@@ -24,6 +24,8 @@ export function newAccounts({ api, i18n }, { made }) {
   const list = element("textarea", {
     dir: "auto",
     rows: "6",
+    // A browser that restores fields would keep passwords.
+    autocomplete: "off",
     spellcheck: "false",
     autocapitalize: "none",
     placeholder: i18n.say("new.example"),
@@ -204,7 +206,14 @@ export function newAccounts({ api, i18n }, { made }) {
     form,
     preview,
   );
-  return { section };
+  /** Forget the passwords that were given or made. */
+  const drop = () => {
+    list.value = file.value = "";
+    problem.textContent = outcome.textContent = "";
+    forget();
+    grid.show([]);
+  };
+  return { section, drop };
 }
 
 /** How a state is coloured: `dashboard.css`. @type {Record<string, string>} */

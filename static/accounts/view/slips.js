@@ -9,8 +9,9 @@ import { qrCode } from "../../shared/qr.js";
  * page holds on to them until they are dropped.
  *
  * @param {I18n} i18n
+ * @param {{dropped: () => void}} listener
  */
-export function slipsSection(i18n) {
+export function slipsSection(i18n, { dropped }) {
   const address = `${location.origin}/`;
   const sheet = element("div", { class: "slips" });
   /** @type {Map<string, HTMLElement>} */
@@ -20,6 +21,7 @@ export function slipsSection(i18n) {
     shown.clear();
     sheet.replaceChildren();
     section.hidden = true;
+    dropped();
   };
   const section = element(
     "section",
@@ -66,5 +68,5 @@ export function slipsSection(i18n) {
   addEventListener("beforeunload", (event) => {
     if (shown.size) event.preventDefault();
   });
-  return { section, add };
+  return { section, add, drop };
 }

@@ -148,7 +148,10 @@ def test_an_admin_makes_the_accounts_of_a_class_and_a_pupil_logs_in_with_her_sli
     sora.page.reload()
     sora.log_in("sora", slips.first.locator("b").nth(1).inner_text())
     expect(sora.page.get_by_role("heading", name="My rooms")).to_be_visible()
+    expect(page.locator("textarea")).not_to_have_value("")
     page.get_by_role("button", name="Done, forget the passwords").click()
+    expect(page.locator("textarea")).to_have_value("")
+    expect(slips).to_have_count(0)
 
 
 _BROKEN_PILLS = """() => [...document.querySelectorAll(".kind, .state")]

@@ -88,7 +88,10 @@ def by_an_admin(gateways: list[GatewayProcess], _: str) -> tuple[float, float]:
     )
     answered = time.monotonic()
     assert (status, answer["missing"]) == (200, {})
-    assert sum(answer["done"].values()) == _SOCKETS
+    # Each gateway counts whom it ends by the order: those that its look at the database, just then,
+    # has ended are not among them.
+    assert len(answer["done"]) == len(gateways)
+    assert set(answer["done"].values()) <= {0, _SOCKETS // len(gateways)}
     return began, answered
 
 
@@ -130,12 +133,15 @@ def test_the_last_of_200_sockets_on_two_gateways_ends_in_time(
             times += [moment - began for moment in moments]
             last.append(moments[-1] - began)
             answers.append(answered - began)
+            # Until they are gone they count as the user's.
+            for each in gateways:
+                wait_for(lambda each=each: "gateway_connections 0.0" in each.metrics())  # type: ignore[misc]
     times.sort()
     p50, p99 = (1000 * times[int(share * len(times))] for share in (0.5, 0.99))
-    each = [", ".join(f"{1000 * value:.0f}" for value in values) for values in (last, answers)]
+    shown = [", ".join(f"{1000 * value:.0f}" for value in values) for values in (last, answers)]
     sys.stdout.write(
         f"\n{order.__name__}: p50 {p50:.0f} ms, p99 {p99:.0f} ms over {len(times)} sockets;"
-        f" the last of each {_SOCKETS}: {each[0]} ms; the order answered after {each[1]} ms\n"
+        f" the last of each {_SOCKETS}: {shown[0]} ms; the order answered after {shown[1]} ms\n"
     )
     # One second is promised, and proved by a virtual clock; here ten processes share two cores.
     assert max(last) < SOON

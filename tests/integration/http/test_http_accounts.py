@@ -10,6 +10,8 @@ import pytest
 
 from gateway.account_desk import MOST_AT_ONCE
 from gateway.assembly import Gateway
+from gateway.cluster.session_revocation import SessionRevocation
+from gateway.errors import StoreUnavailable
 from gateway.http.streams import Guarded
 from gateway.store import Store
 from tests.integration.http.conftest import Answer, Call
@@ -217,3 +219,18 @@ async def test_two_admins_who_make_the_same_account_at_once_make_it_once(call: C
     answers = await asyncio.gather(*(make(call, "hana", "paul") for _ in range(3)))
     made = [answer.json["made"] for answer in answers]
     assert sorted(made) == [[], [], ["hana", "paul"]]
+
+
+@pytest.mark.gen_test
+async def test_a_new_password_is_told_although_the_database_goes_away_behind_it(
+    call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await make(call, "hana")).status == 201
+
+    async def is_away(_: SessionRevocation) -> int:
+        raise StoreUnavailable("the database is away")
+
+    monkeypatch.setattr(SessionRevocation, "poll", is_away)
+    renewed = await ask(call, "POST", "/users/hana/password")
+    assert renewed.status == 201
+    assert (await log_in(call, "hana", renewed.json["password"])).status == 200

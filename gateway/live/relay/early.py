@@ -35,6 +35,9 @@ OF_ADDRESS: Final = 8
 #: The weight of the newest client of a kind, and the part of them that makes early dials worth it.
 _WEIGHT: Final = 1 / 16
 _WORTH: Final = 0.5
+#: What is assumed of a kind that nobody knows: two that have needed the broker show that it is
+#: worth it. Where all are served by the hub nothing is ever dialled in vain.
+_UNKNOWN: Final = 0.45
 #: Kinds of clients that are remembered.
 _KINDS: Final = 1_000
 
@@ -70,7 +73,7 @@ class EarlyDials:
         if self._is_worth(kind, place) and self._charges.dial_now(who.payer):
             self._unused[place] += 1
             early.dial(self._tasks.spawn(self._dial(who, version), "relay: an early dial"))
-        self._needs[kind] = self._needs.pop(kind, 1.0) * (1 - _WEIGHT)
+        self._needs[kind] = self._needs.pop(kind, _UNKNOWN) * (1 - _WEIGHT)
         if len(self._needs) > _KINDS:
             self._needs.popitem(last=False)
         return early
@@ -94,7 +97,7 @@ class EarlyDials:
 
     def _is_worth(self, kind: Hashable, place: str) -> bool:
         return (
-            self._needs.get(kind, 1.0) >= _WORTH
+            self._needs.get(kind, _UNKNOWN) >= _WORTH
             and self._unused[place] < OF_ADDRESS
             and self._unused.total() < AT_ONCE
             and self._dialler.has_turn

@@ -1049,6 +1049,25 @@ async def not_opened() -> AsyncIterator[Stage]:
             stage.client.close()
 
 
+@pytest.fixture
+def _needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As if all clients of each kind had needed the broker until now."""
+    monkeypatch.setattr("gateway.live.relay.early._UNKNOWN", 1.0)
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_kind_of_clients_is_dialled_for_once_two_have_needed_the_broker() -> None:
+    async with not_opened() as stage:
+        for _ in range(2):
+            early = stage.early.begin(WHO, "1.2", address="10.0.0.1")
+            assert early is not None
+            assert await early.take() is None
+        assert stage.first.connections + stage.second.connections == 0
+        await stage.open_early()
+        assert stage.first.logins + stage.second.logins == 1
+
+
+@pytest.mark.usefixtures("_needed")
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_what_was_dialled_early_is_the_one_session() -> None:
     async with not_opened() as stage:
@@ -1059,6 +1078,7 @@ async def test_what_was_dialled_early_is_the_one_session() -> None:
         await until(lambda: "SEND" in commands(stage.first) + commands(stage.second))
 
 
+@pytest.mark.usefixtures("_needed")
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_a_session_that_ended_before_it_was_needed_is_replaced_without_a_word() -> None:
     async with not_opened() as stage:
@@ -1074,6 +1094,7 @@ async def test_a_session_that_ended_before_it_was_needed_is_replaced_without_a_w
         assert sum(connections(stage.dialler).values()) == 1
 
 
+@pytest.mark.usefixtures("_needed")
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_what_nobody_needs_soon_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gateway.live.relay.early.SOON", 0.2)
@@ -1087,6 +1108,7 @@ async def test_what_nobody_needs_soon_is_closed(monkeypatch: pytest.MonkeyPatch)
         assert stage.uplink.node is not None
 
 
+@pytest.mark.usefixtures("_needed")
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_a_client_that_goes_at_once_leaves_no_session_behind() -> None:
     async with not_opened() as stage:
@@ -1097,6 +1119,7 @@ async def test_a_client_that_goes_at_once_leaves_no_session_behind() -> None:
         assert sum(connections(stage.dialler).values()) == 1
 
 
+@pytest.mark.usefixtures("_needed")
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_clients_that_never_need_the_broker_are_not_dialled_for() -> None:
     async with not_opened() as stage:
@@ -1119,6 +1142,7 @@ async def test_clients_that_never_need_the_broker_are_not_dialled_for() -> None:
         await until(lambda: stage.first.connections + stage.second.connections > before)
 
 
+@pytest.mark.usefixtures("_needed")
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_clients_of_one_address_have_few_unused_sessions() -> None:
     async with not_opened() as stage:

@@ -1,8 +1,10 @@
 """An application's consumer of a durable queue goes on at another node when its own is lost."""
 
+import secrets
 from functools import partial
 
 import pika
+import pika.exceptions
 import pytest
 
 from devenv.cluster import Cluster
@@ -18,8 +20,9 @@ def gateway_options() -> dict[str, object]:
 
 @pytest.fixture
 def quorum(cluster: Cluster) -> str:
-    """A queue with a member on each node."""
-    name = "moving.quorum"
+    """A queue with a member on each node: of one that has just lost a node, a second loss could
+    take the majority."""
+    name = f"moving.quorum.{secrets.token_hex(4)}"
     with amqp(cluster) as channel:
         channel.queue_declare(name, durable=True, arguments={"x-queue-type": "quorum"})
     return name
@@ -44,8 +47,18 @@ def publish(cluster: Cluster, queue: str, *bodies: str, past: int) -> None:
     """Publish by another node than number ``past``."""
     with amqp(cluster, cluster.node(past % 3 + 1)) as channel:
         channel.confirm_delivery()
+
+        def publish_one(body: str) -> bool:
+            """Whether the queue has taken it: while it elects a leader it may refuse."""
+            properties = pika.BasicProperties(delivery_mode=2)
+            try:
+                channel.basic_publish("", queue, body.encode(), properties)
+            except pika.exceptions.NackError:
+                return False
+            return True
+
         for body in bodies:
-            channel.basic_publish("", queue, body.encode(), pika.BasicProperties(delivery_mode=2))
+            wait_for(partial(publish_one, body))
 
 
 def messages(client: StompClient, count: int) -> dict[str, Received]:

@@ -8,6 +8,7 @@ socket is closed when the exception reaches the caller.
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections import deque
 from typing import Final
@@ -37,6 +38,8 @@ FRAME_MAX: Final = 131_072
 HEARTBEAT: Final = 30
 
 _READ_BYTES: Final = 262_144
+#: In the table of a node's properties, which is left undecoded: a short string, and a long one.
+_VERSION: Final = re.compile(rb"\x07versionS.{4}(\d+)\.", re.DOTALL)
 _CLIENT_PROPERTIES: Final[dict[str, amqp.TableValue]] = {
     "product": "interact-gateway",
     "capabilities": {
@@ -55,6 +58,8 @@ class Connection:
         self.stream = stream
         self._reader = reader
         self._events: deque[Event] = deque()
+        #: The first number of RabbitMQ's version; 0: the node has not told it.
+        self.major_version = 0
 
     def send(self, data: bytes) -> None:
         """Send whole frames. Raises StreamClosedError."""
@@ -146,7 +151,9 @@ async def _log_in(
     connection: Connection, credentials: Credentials, name: str, reader: DeliveryReader
 ) -> None:
     connection.send(amqp.PROTOCOL_HEADER)
-    await connection.answer(amqp.CONNECTION_START)
+    started = await connection.answer(amqp.CONNECTION_START)
+    if found := _VERSION.search(started["server_properties"]):  # type: ignore[arg-type]
+        connection.major_version = int(found[1])
     connection.request(
         0,
         amqp.CONNECTION_START_OK,

@@ -149,6 +149,11 @@ class Feed:
         return [self.entrance, *(() if self._patterns is None else self._patterns.entrances)]
 
     @property
+    def major_version(self) -> int:
+        """The first number of the version of its node; 0: it is not known."""
+        return 0 if self._session is None else self._session.connection.major_version
+
+    @property
     def standing(self) -> int:
         """The number of subscriptions that stand now."""
         if self._session is None or self._patterns is None or not self._session.consuming:

@@ -25,6 +25,10 @@ _CHECK: Final = 1.0
 #: Seconds within which a replacement must have more topics standing than before. A slow broker
 #: takes long for hundreds of them, and must not have to begin again.
 STAND: Final = 30.0
+#: The first version with Khepri, and the time that its nodes have to learn of a binding: a message
+#: by another node was seen to miss one that had been confirmed some milliseconds before.
+_KHEPRI: Final = 4
+_SETTLING: Final = 0.2
 
 
 class Feeds:
@@ -52,6 +56,14 @@ class Feeds:
     def nodes(self) -> list[str | None]:
         """The node that each feed is on; None: it looks for one."""
         return [feed.node for feed in self._feeds]
+
+    @property
+    def settling(self) -> float:
+        """Seconds from the confirm of a new binding until all nodes route by it. With Khepri, since
+        4.0, a node answers as soon as it knows itself; the others follow a moment later.
+        https://www.rabbitmq.com/docs/metadata-store
+        """
+        return _SETTLING if any(feed.major_version >= _KHEPRI for feed in self._feeds) else 0.0
 
     @property
     def entrances(self) -> list[str]:

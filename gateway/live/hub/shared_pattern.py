@@ -47,8 +47,9 @@ class _Joining:
 class SharedPattern:
     """The listener of one pattern, and its subscribers.
 
-    ``token`` makes the ids of its messages unique among all of the gateway's patterns. ``took`` is
-    called with the bytes of each message that has come.
+    ``token`` makes the ids of its messages unique among all of the gateway's patterns. ``settling``
+    gives the seconds from RabbitMQ's confirm of a new binding until all its nodes route by it.
+    ``took`` is called with the bytes of each message that has come.
     """
 
     def __init__(
@@ -58,6 +59,7 @@ class SharedPattern:
         token: str,
         fan_out: FanOut,
         clock: Monotonic,
+        settling: Callable[[], float],
         took: Callable[[int], None],
     ) -> None:
         self.pattern = pattern
@@ -70,7 +72,11 @@ class SharedPattern:
         self._token = token
         self._count = 0
         self._clock = clock
+        self._settling = settling
         self._took = took
+        #: Feeds by whose bindings all nodes route, and those whose bindings they learn of now.
+        self._settled: set[int] = set()
+        self._settles: dict[int, asyncio.TimerHandle] = {}
         self._succession: Succession[amqp_deliveries.Delivery] = Succession()
         self._joining: set[_Joining] = set()
 
@@ -134,9 +140,19 @@ class SharedPattern:
 
     def subscribed(self, feed: int) -> None:
         self._refusal = None
+        self._succession.subscribed(feed, self._clock())
+        seconds = 0.0 if feed in self._settled else self._settling()
+        if not seconds:
+            self._confirmed(feed)
+        elif feed not in self._settles:
+            loop = asyncio.get_running_loop()
+            self._settles[feed] = loop.call_later(seconds, self._confirmed, feed)
+
+    def _confirmed(self, feed: int) -> None:
+        self._settles.pop(feed, None)
+        self._settled.add(feed)
         for each in self._joining:
             each.feeds.add(feed)
-        self._succession.subscribed(feed, self._clock())
         self._let_in()
 
     def message(self, feed: int, message: amqp_deliveries.Delivery) -> None:
@@ -161,6 +177,9 @@ class SharedPattern:
                     each.done.set_exception(NotShared(why))
 
     def lost(self, feed: int) -> None:
+        self._settled.discard(feed)
+        if settles := self._settles.pop(feed, None):
+            settles.cancel()
         self._do(lambda now: self._succession.lost(feed, now))
 
     def _let_in(self) -> None:

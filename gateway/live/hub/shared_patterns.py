@@ -134,6 +134,7 @@ class SharedPatterns:
             token=f"{self._token}-{self._made}",
             fan_out=self._fan_out,
             clock=self._clock,
+            settling=lambda: self._feeds.settling,
             took=self._took,
         )
         self._feeds.subscribe_pattern(pattern, shared)

@@ -32,6 +32,7 @@ class PatternFeeds:
         self.calls: list[str] = []
         self.answers = True
         self.refuses: str | None = None
+        self.settling = 0.0
 
     def subscribe_pattern(self, pattern: Pattern, listener: PatternListener) -> None:
         self.calls.append("subscribe")
@@ -130,6 +131,29 @@ def test_nobody_is_told_that_it_stands_before_rabbitmq_says_so() -> None:
         scene.feeds.answer()
         await again
         assert client.ended is None
+
+    play(scenario)
+
+
+def test_nobody_is_told_that_it_stands_before_all_nodes_route_by_it() -> None:
+    async def scenario(scene: Scene) -> None:
+        scene.feeds.settling = 0.2
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        client, _ = await scene.join()
+        assert loop.time() - began == pytest.approx(0.2)
+        scene.feeds.bring(0, b"one")
+        await settle()
+        assert client.bodies == [b"one"]
+        await scene.join()
+        assert loop.time() - began == pytest.approx(0.2), "it had stood before"
+        scene.feeds.listeners[NEWS].lost(0)
+        scene.feeds.listeners[NEWS].lost(1)
+        scene.feeds.answer()
+        joining = asyncio.ensure_future(scene.join())
+        await settle()
+        assert not joining.done(), "it was bound anew"
+        await joining
 
     play(scenario)
 

@@ -324,7 +324,7 @@ async def test_one_that_parts_does_not_wait_for_ever(pair: Callable[[], Pair]) -
     transport.write(bytes(_MUCH))
     transport.part(within=0.01)
     # Not read before: a quick peer has all of it by then.
-    while transport.listening:
+    while transport.listening:  # noqa: ASYNC110 - it tells nobody
         await asyncio.sleep(0.005)
     with pytest.raises(StreamClosedError):
         await theirs.read_bytes(_MUCH)

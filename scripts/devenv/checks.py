@@ -42,7 +42,7 @@ _LINTERS: Final = {
 #: Tier -> what it needs from the distribution.
 _TIERS: Final[dict[str, list[str]]] = {
     "unit": [],
-    "integration": ["npm", "pgbouncer", "postgresql"],
+    "integration": ["npm", "pgbouncer", "postgresql", "prometheus"],
     "acceptance": ["apache2-bin", "chromium", "npm", "postgresql"],
 }
 #: What gateways, and the commands of the tests, import.

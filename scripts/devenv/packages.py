@@ -37,6 +37,8 @@ PRESENT: dict[str, Callable[[], bool]] = {
     "chromium": _has("chromium"),
     # Hangul for pictures of Korean pages: Debian's chromium brings no font that has it.
     "fonts-nanum": lambda: any(Path("/usr/share/fonts").rglob("Nanum*")),
+    # For promtool, which tries the alerts; its service is never started.
+    "prometheus": _has("promtool"),
     "nginx": _has("nginx"),
     "haproxy": _has("haproxy"),
     # Without the service: the server and its modules alone.

@@ -25,7 +25,15 @@ def quorum(cluster: Cluster) -> str:
     name = f"moving.quorum.{secrets.token_hex(4)}"
     with amqp(cluster) as channel:
         channel.queue_declare(name, durable=True, arguments={"x-queue-type": "quorum"})
+    # A node that has just been started again may serve before its member does.
+    wait_for(lambda: members(cluster, name), wanted=lambda online: len(online) == 3, within=60)
     return name
+
+
+def members(cluster: Cluster, queue: str) -> list[str]:
+    """The nodes whose members of a quorum queue work."""
+    found = cluster.node(1).management("GET", f"/api/queues/%2F/{queue}", cluster.admin) or {}
+    return list(found.get("online", ()))
 
 
 def node_of(cluster: Cluster) -> int:

@@ -4,12 +4,11 @@ import asyncio
 import time
 
 import aiormq
-from aiormq import spec
 
-from bench_suite import messages
+from bench_suite import confirmed, messages
 from bench_suite.gateways import HOST, TOPOLOGY
 from bench_suite.poster import Posted
-from broker.topology import EXCHANGE, Audience, Stream
+from broker.topology import Audience, Stream
 from gateway.messages.publication import publication
 
 
@@ -26,17 +25,7 @@ async def publish(url: str, at_once: int, seconds: float) -> Posted:
                 draft = messages.draft(Stream(Audience.PUBLIC, 1), HOST)
                 made = publication(draft.numbered(1), TOPOLOGY)
                 asked = time.monotonic_ns()
-                await channel.basic_publish(
-                    made.body,
-                    exchange=EXCHANGE,
-                    routing_key=made.routing_key,
-                    properties=spec.Basic.Properties(
-                        content_type=made.content_type,
-                        headers=dict(made.headers),
-                        delivery_mode=2,
-                        message_id=made.message_id,
-                    ),
-                )
+                await confirmed.publish(channel, made)
                 posted.delays.append(time.monotonic_ns() - asked)
 
         started = time.monotonic()

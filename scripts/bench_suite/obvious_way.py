@@ -17,11 +17,11 @@ from uuid import uuid4
 
 import aiormq
 import uvloop
-from aiormq import spec
 from aiormq.abc import AbstractChannel
 from tornado.web import Application, RequestHandler
 
-from broker.topology import EXCHANGE, Audience, Stream, Topology
+from bench_suite import confirmed
+from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Draft
 from gateway.messages.publication import publication
 
@@ -64,17 +64,7 @@ class Messages(RequestHandler):
         )
         seq = await self._store.add(self.request.body.decode())
         made = publication(draft.numbered(seq), _TOPOLOGY)
-        await self._channel.basic_publish(
-            made.body,
-            exchange=EXCHANGE,
-            routing_key=made.routing_key,
-            properties=spec.Basic.Properties(
-                content_type=made.content_type,
-                headers=dict(made.headers),
-                delivery_mode=2,
-                message_id=made.message_id,
-            ),
-        )
+        await confirmed.publish(self._channel, made)
         self.set_status(201)
         self.finish({"seq": seq})
 

@@ -20,7 +20,7 @@ from gateway.store import backup, schema
 _PG_DUMP: Final = (
     "PostgreSQL has tools of its own, which work while gateways serve: pg_dump --format=custom"
     " --file={file} {name}; the way back, into an empty database: pg_restore --single-transaction"
-    " --dbname={name} {file} (docs/backup.md)"
+    " --dbname={name} {file} (docs/how-to/backup.md)"
 )
 
 

@@ -1,4 +1,4 @@
-"""The gateway's metrics for Prometheus; ``conf/metrics.md`` explains each."""
+"""The gateway's metrics for Prometheus; ``docs/reference/metrics.md`` explains each."""
 
 from __future__ import annotations
 

@@ -4,7 +4,7 @@ applied by Alembic without its command line.
 A migration only adds, so that the version before still works beside it: while gateways are
 replaced one by one, and if the new one has to be taken back. So the database says which revision a
 program must know at least (:data:`OLDEST`), and an older version that knows it uses newer tables as
-if nothing had been added. docs/upgrade.md has the operator's side.
+if nothing had been added. docs/how-to/upgrade.md has the operator's side.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ def check(connection: Connection) -> Schema:
             raise StoreUnavailable(
                 f"the database is {state}, and this version of the gateway needs {state.known}: run"
                 " `gateway migrate`; gateways of the version before go on meanwhile"
-                " (docs/upgrade.md)"
+                " (docs/how-to/upgrade.md)"
             )
         case Fit.TOO_NEW:
             raise _too_new(state)

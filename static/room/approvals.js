@@ -9,7 +9,7 @@ const MOST = 50;
 const MINE = 1_000;
 
 /**
- * What waits for a host's approval (docs/order.md): for hosts everything, for a participant what they have said
+ * What waits for a host's approval (docs/reference/order.md): for hosts everything, for a participant what they have said
  * themselves, and what of it was refused while the page was open.
  *
  * The stream has only a place of it, without content. Hosts ask at each one, participants at their own.

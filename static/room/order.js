@@ -10,7 +10,7 @@ export const PACES = [0, 10, 30, 60, 300];
  */
 
 /**
- * A room's order: entries of the kept state that its hosts write and the gateway carries out (docs/order.md).
+ * A room's order: entries of the kept state that its hosts write and the gateway carries out (docs/reference/order.md).
  * What a participant knows of it is for the eye: the gateway decides.
  */
 export class Order {

@@ -91,7 +91,7 @@ def test_it_has_what_belongs_to_a_package(project: Path) -> None:
 
 
 def test_the_token_endpoint_of_the_documentation_makes_tokens(tmp_path: Path) -> None:
-    text = (_PROJECT / "docs" / "library.md").read_text()
+    text = (_PROJECT / "docs" / "how-to" / "library.md").read_text()
     code = text.split("```js token.mjs\n")[1].split("```")[0]
     (tmp_path / "token.mjs").write_text(code)
     ask = shutil.copy(_PAGES / "ask-for-token.js", tmp_path / "ask.mjs")

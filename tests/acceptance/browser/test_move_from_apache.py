@@ -1,4 +1,4 @@
-"""An application moves from Apache to the gateway as docs/migrate.md says; its page stays."""
+"""An application moves from Apache to the gateway as docs/how-to/migrate.md says; its page stays."""
 
 import re
 import secrets
@@ -24,7 +24,7 @@ from tests.acceptance.conftest import StartGateway
 from tests.acceptance.gateway_process import GatewayProcess
 
 _PROJECT = Path(__file__).parents[3]
-_GUIDE = _PROJECT / "docs" / "migrate.md"
+_GUIDE = _PROJECT / "docs" / "how-to" / "migrate.md"
 _PAGE = Path(__file__).parent / "stock_page.html"
 _STOMPJS = _PROJECT / "node_modules" / "@stomp" / "stompjs" / "bundles" / "stomp.umd.js"
 _PATIENCE = 30_000

@@ -1,4 +1,4 @@
-"""A gateway goes from one cluster of RabbitMQ to another by SIGHUP, as docs/rabbitmq.md tells an
+"""A gateway goes from one cluster of RabbitMQ to another by SIGHUP, as docs/how-to/rabbitmq.md tells an
 operator to upgrade it; both run, and messages come all the time."""
 
 import shutil
@@ -117,7 +117,7 @@ def test_changing_over_to_another_cluster_costs_nobody_a_message(
         for _ in range(3):
             away.request("ACK", {"id": away.message().headers["ack"]})
         away.request("DISCONNECT", {})
-    # The operator's steps, in the order of docs/rabbitmq.md.
+    # The operator's steps, in the order of docs/how-to/rabbitmq.md.
     store = f"sqlite:///{tmp_path}/interact.db"
     coming = GatewayProcess(tmp_path, green, number=1, store=store)
     assert coming.topology("apply")[0] == 0

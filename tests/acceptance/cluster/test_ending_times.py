@@ -1,6 +1,6 @@
 """The time from an order to the end of a user's last socket, over 200 sockets on two gateways.
 
-With `-s` the figures are shown; they are what docs/sessions.md says.
+With `-s` the figures are shown; they are what docs/reference/sessions.md says.
 """
 
 import asyncio

@@ -17,14 +17,16 @@ from gateway.assembly import Gateway
 from gateway.observe.events import Kind
 from tests.integration.http.conftest import Call
 
-_CONF: Final = Path(__file__).parents[3] / "conf"
+_PROJECT: Final = Path(__file__).parents[3]
+_CONF: Final = _PROJECT / "conf"
+_PAGE: Final = _PROJECT / "docs" / "reference" / "metrics.md"
 _METRIC: Final = re.compile(r"\b(?:gateway|process)_\w+")
 _ROW: Final = re.compile(r"^\| `(\w+)` \| (\w+) \|([^|]*)\|", re.M)
 
 
 def documented() -> dict[str, tuple[str, set[str]]]:
     """Type and labels of each metric, by its name in the table."""
-    rows = _ROW.findall((_CONF / "metrics.md").read_text())
+    rows = _ROW.findall(_PAGE.read_text())
     return {name: (type, set(re.findall(r"`(\w+)`", labels))) for name, type, labels in rows}
 
 

@@ -48,7 +48,7 @@ test("the documentation's stock client resumes, waits as it is told, gets new to
     { code: 4003, headers: { message: "removed" } },
   ];
   const { dials, server, url } = await gateway(ends);
-  const text = await readFile(new URL("docs/library.md", project), "utf8");
+  const text = await readFile(new URL("docs/how-to/library.md", project), "utf8");
   const code = text.split("```js stock.mjs\n")[1].split("```")[0].replace("wss://gateway.example/ws", url);
   // Where it finds stompjs.
   const folder = await mkdtemp(new URL("node_modules/.recipe-", project).pathname);

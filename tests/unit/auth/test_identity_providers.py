@@ -1,5 +1,5 @@
 """Tokens and key sets in the form in which schools' identity providers issue them, with the
-configurations of docs/tokens.md."""
+configurations of docs/how-to/tokens.md."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gateway.domain.identity import Identity
 from gateway.errors import TokenInvalid
 from tests.fake_clock import FakeClock
 
-DOCUMENT = Path(__file__).parents[3] / "docs" / "tokens.md"
+DOCUMENT = Path(__file__).parents[3] / "docs" / "how-to" / "tokens.md"
 SIGNING, OTHER = (rsa.generate_private_key(65537, 2048) for _ in range(2))
 KNOWN_ROLES = frozenset({"admin", "host", "library"})
 

@@ -55,7 +55,7 @@ Use = Callable[[Gateway, Gateway], None]
 
 
 def rotation() -> Iterator[tuple[Gateway, Gateway]]:
-    """Two gateways after each step of a rotation, as docs/tokens.md says it."""
+    """Two gateways after each step of a rotation, as docs/how-to/tokens.md says it."""
     first, second = (Gateway(SharedSecret(OLD)) for _ in range(2))
     yield first, second
     for versions in ((OLD, NEW), (NEW, OLD), (NEW,)):

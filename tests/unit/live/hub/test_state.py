@@ -268,7 +268,7 @@ def test_a_client_beyond_its_budget_waits_and_is_refused_if_that_takes_too_long(
 
 
 class Reader:
-    """A client that keeps the state by the rule of docs/kept-state.md."""
+    """A client that keeps the state by the rule of docs/reference/kept-state.md."""
 
     def __init__(self) -> None:
         self.client, self.subscriber = subscriber()

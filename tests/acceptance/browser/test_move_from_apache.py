@@ -1,4 +1,5 @@
-"""An application moves from Apache to the gateway as docs/how-to/migrate.md says; its page stays."""
+"""An application moves from Apache to the gateway, as docs/how-to/migrate.md says; its page
+stays."""
 
 import re
 import secrets

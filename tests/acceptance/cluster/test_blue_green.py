@@ -1,5 +1,5 @@
-"""A gateway goes from one cluster of RabbitMQ to another by SIGHUP, as docs/how-to/rabbitmq.md tells
-an operator to upgrade it; both run, and messages come all the time."""
+"""A gateway goes from one cluster of RabbitMQ to another by SIGHUP, as docs/how-to/rabbitmq.md
+tells an operator to upgrade it; both run, and messages come all the time."""
 
 import shutil
 import threading

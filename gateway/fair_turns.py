@@ -4,10 +4,36 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator, Hashable
+from collections.abc import AsyncIterator, Callable, Hashable
 from contextlib import asynccontextmanager
+from functools import partial
 
-_Line = OrderedDict[Hashable, deque[asyncio.Future[None]]]
+_Turn = asyncio.Future[None]
+_Line = OrderedDict[Hashable, deque[_Turn]]
+
+
+class Urgency:
+    """Whether work is urgent, which may turn out while it waits for its turn, or between two."""
+
+    __slots__ = ("_raised", "_urgent")
+
+    def __init__(self, urgent: bool = False) -> None:
+        self._urgent = urgent
+        self._raised: Callable[[], None] | None = None
+
+    def __bool__(self) -> bool:
+        return self._urgent
+
+    def rise(self) -> None:
+        """It is urgent from now on; any number of times."""
+        if not self._urgent:
+            self._urgent = True
+            if self._raised is not None:
+                self._raised()
+
+    def watch(self, raised: Callable[[], None] | None) -> None:
+        """Call this when it rises; None: nothing any more."""
+        self._raised = raised
 
 
 class FairTurns:
@@ -38,7 +64,9 @@ class FairTurns:
         return self._free > self._kept and not self.waiting
 
     @asynccontextmanager
-    async def turn(self, user: Hashable, *, urgent: bool, within: float) -> AsyncIterator[None]:
+    async def turn(
+        self, user: Hashable, *, urgent: bool | Urgency, within: float
+    ) -> AsyncIterator[None]:
         """Wait for a turn, and have it. Raises :class:`TimeoutError` after ``within`` seconds."""
         await self.begin(user, urgent=urgent, within=within)
         try:
@@ -46,23 +74,26 @@ class FairTurns:
         finally:
             self.end(user)
 
-    async def begin(self, user: Hashable, *, within: float, urgent: bool = False) -> None:
+    async def begin(self, user: Hashable, *, within: float, urgent: bool | Urgency = False) -> None:
         """Wait for a turn, to be ended by :meth:`end`. Raises :class:`TimeoutError` after
         ``within`` seconds."""
-        line = self._lines[0 if urgent else 1]
-        given: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        line.setdefault(user, deque()).append(given)
+        given: _Turn = asyncio.get_running_loop().create_future()
+        urgency = urgent if isinstance(urgent, Urgency) else Urgency(urgent)
+        self._lines[0 if urgency else 1].setdefault(user, deque()).append(given)
+        urgency.watch(partial(self._hurry, user, given))
         self._give()
         try:
             async with asyncio.timeout(within):
                 await given
         except BaseException:
             if given.cancelled():
-                self._withdraw(line, user, given)
+                self._withdraw(user, given)
             else:
                 # The turn came after the caller had gone.
                 self.end(user)
             raise
+        finally:
+            urgency.watch(None)
 
     def end(self, user: Hashable) -> None:
         """End the user's turn."""
@@ -92,10 +123,19 @@ class FairTurns:
         are few of them."""
         return next((user for user in line if self._in_hand[user] < self._of_user), None)
 
-    def _withdraw(self, line: _Line, user: Hashable, given: asyncio.Future[None]) -> None:
-        queue = line.get(user)
-        if queue is None or given not in queue:
-            return
-        queue.remove(given)
-        if not queue:
-            del line[user]
+    def _hurry(self, user: Hashable, given: _Turn) -> None:
+        """Let one who waits wait with the urgent ones."""
+        if self._withdraw(user, given):
+            self._lines[0].setdefault(user, deque()).append(given)
+            self._give()
+
+    def _withdraw(self, user: Hashable, given: _Turn) -> bool:
+        """Whether it was waiting."""
+        for line in self._lines:
+            queue = line.get(user)
+            if queue is not None and given in queue:
+                queue.remove(given)
+                if not queue:
+                    del line[user]
+                return True
+        return False

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.fair_turns import FairTurns
+from gateway.fair_turns import FairTurns, Urgency
 from tests.virtual_time import run, settle
 
 
@@ -19,7 +19,9 @@ class Work:
         self._at_once = at_once
         self._ends: list[tuple[str, asyncio.Event]] = []
 
-    def begin(self, user: str, *, urgent: bool = False, within: float = 60) -> asyncio.Task[None]:
+    def begin(
+        self, user: str, *, urgent: bool | Urgency = False, within: float = 60
+    ) -> asyncio.Task[None]:
         async def work() -> None:
             async with self.turns.turn(user, urgent=urgent, within=within):
                 self.begun.append(user)
@@ -89,6 +91,55 @@ def test_the_urgent_come_first_and_have_turns_that_nobody_else_gets() -> None:
         await work.end_one()
         assert work.begun[4:] == ["c"]
         await work.end_all(*common, *hosts)
+
+    run(main())
+
+
+def test_what_turns_out_to_be_urgent_while_it_waits_goes_before_the_others() -> None:
+    async def main() -> None:
+        work, urgency = Work(2, kept=1), Urgency()
+        common = [work.begin(user) for user in ("a", "b")]
+        await settle()
+        hana = work.begin("hana", urgent=urgency)
+        await settle()
+        assert work.begun == ["a"]
+        urgency.rise()
+        await settle()
+        assert work.begun == ["a", "hana"]
+        # It has its turn: nothing is to be hurried any more.
+        urgency.rise()
+        await work.end_all(*common, hana)
+
+    run(main())
+
+
+def test_what_is_urgent_since_its_last_turn_waits_with_the_urgent() -> None:
+    async def main() -> None:
+        work, urgency = Work(1), Urgency()
+        urgency.rise()
+        first, common = work.begin("a"), work.begin("b")
+        await settle()
+        hana = work.begin("hana", urgent=urgency)
+        await settle()
+        await work.end_one()
+        assert work.begun == ["a", "hana"]
+        await work.end_all(first, common, hana)
+
+    run(main())
+
+
+def test_what_was_hurried_and_is_given_up_takes_no_turn() -> None:
+    async def main() -> None:
+        work, urgency = Work(1), Urgency()
+        first, common = work.begin("a"), work.begin("b")
+        hana = work.begin("hana", urgent=urgency)
+        await settle()
+        urgency.rise()
+        hana.cancel()
+        await settle()
+        assert work.turns.waiting == 1
+        await work.end_all(first, common)
+        assert work.begun == ["a", "b"]
 
     run(main())
 

@@ -27,7 +27,7 @@ from gateway.errors import (
     NoCapacity,
     UnknownVirtualHost,
 )
-from gateway.fair_turns import FairTurns
+from gateway.fair_turns import FairTurns, Urgency
 
 logger = logging.getLogger(__name__)
 
@@ -84,7 +84,7 @@ class Dialler:
         who: Identity,
         version: str,
         *,
-        urgent: bool = False,
+        urgent: bool | Urgency = False,
         exclude: AbstractSet[str] = frozenset(),
     ) -> tuple[WebStompSession, Lease]:
         """A session at the broker as this user, in exactly this STOMP version.
@@ -195,7 +195,7 @@ class Dialler:
             raise
 
     @asynccontextmanager
-    async def _turn(self, user: str, *, urgent: bool) -> AsyncIterator[None]:
+    async def _turn(self, user: str, *, urgent: bool | Urgency) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             try:
                 turn = self._turns.turn(user, urgent=urgent, within=LONGEST_WAIT)

@@ -21,6 +21,7 @@ from gateway.auth.access import AccessRules
 from gateway.budget.addresses import network_of
 from gateway.domain.identity import HOST, Identity
 from gateway.errors import GatewayError
+from gateway.fair_turns import Urgency
 from gateway.live.relay.charges import Charges
 from gateway.live.relay.dialler import Dialler
 
@@ -72,7 +73,9 @@ class EarlyDials:
         early = EarlyDial(self, kind, place)
         if self._is_worth(kind, place) and self._charges.dial_now(who.payer):
             self._unused[place] += 1
-            early.dial(self._tasks.spawn(self._dial(who, version), "relay: an early dial"))
+            early.dial(
+                self._tasks.spawn(self._dial(who, version, early.urgency), "relay: an early dial")
+            )
         self._needs[kind] = self._needs.pop(kind, _UNKNOWN) * (1 - _WEIGHT)
         if len(self._needs) > _KINDS:
             self._needs.popitem(last=False)
@@ -103,10 +106,10 @@ class EarlyDials:
             and self._dialler.has_turn
         )
 
-    async def _dial(self, who: Identity, version: str) -> Session | None:
+    async def _dial(self, who: Identity, version: str, urgency: Urgency) -> Session | None:
         """None: it was not possible. The client is told when it asks for something."""
         try:
-            return await self._dialler.dial(who, version)
+            return await self._dialler.dial(who, version, urgent=urgency)
         except GatewayError as error:
             logger.info("a relay could not be opened before it was needed: %s", error.detail)
             return None
@@ -115,7 +118,7 @@ class EarlyDials:
 class EarlyDial:
     """One client's early dial, or only the watch whether it would have been worth it."""
 
-    __slots__ = ("_dialling", "_kind", "_loop", "_owner", "_place", "_timer", "_until")
+    __slots__ = ("_dialling", "_kind", "_loop", "_owner", "_place", "_timer", "_until", "urgency")
 
     def __init__(self, owner: EarlyDials, kind: Hashable, place: str) -> None:
         self._owner = owner
@@ -125,19 +128,23 @@ class EarlyDial:
         self._until = self._loop.time() + SOON
         self._dialling: asyncio.Task[Session | None] | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.urgency = Urgency()
 
     def dial(self, dialling: asyncio.Task[Session | None]) -> None:
         """It is being dialled."""
         self._dialling = dialling
         self._timer = self._loop.call_later(SOON, self.close)
 
-    async def take(self) -> Session | None:
-        """The session, for good; None: there is none. To be called once, when a frame needs it."""
+    async def take(self, *, urgent: bool = False) -> Session | None:
+        """The session, for good; None: there is none. To be called once, when a frame needs it;
+        ``urgent``: a frame for which a dial would come before others."""
         if self._loop.time() < self._until:
             self._owner.needed(self._kind)
         dialling = self._end()
         if dialling is None:
             return None
+        if urgent:
+            self.urgency.rise()
         try:
             return await shared(dialling)
         except Cancelled:

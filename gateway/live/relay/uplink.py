@@ -195,7 +195,7 @@ class Uplink:
         """Dial, or take what was dialled ``early``; ``urgent``: for a host's private queue. Raises
         :class:`BrokerUnavailable`, :class:`NoCapacity`, :class:`TooManyDials`."""
         if early is not None:
-            await self._take_early(early)
+            await self._take_early(early, urgent=urgent)
         if self._state is State.OPENING:
             await self._context.charges.dial(self._who().payer)
             dialler = self._context.dialler
@@ -367,8 +367,8 @@ class Uplink:
         if self._state in FINAL:
             relay.close()
 
-    async def _take_early(self, early: EarlyDial) -> None:
-        if (session := await early.take()) is not None:
+    async def _take_early(self, early: EarlyDial, *, urgent: bool) -> None:
+        if (session := await early.take(urgent=urgent)) is not None:
             try:
                 self._take_up(*session)
             except BrokerUnavailable as error:

@@ -34,6 +34,7 @@ from gateway.live.destinations import Elsewhere, RoomQueue
 from gateway.live.relay import receipts
 from gateway.live.relay.charges import Charges
 from gateway.live.relay.consumers import Consumers
+from gateway.live.relay.dialler import AT_ONCE, KEPT
 from gateway.live.relay.early import AT_ONCE as EARLY_AT_ONCE
 from gateway.live.relay.early import OF_ADDRESS, EarlyDials
 from gateway.live.relay.moves import MOVES
@@ -1076,6 +1077,23 @@ async def test_what_was_dialled_early_is_the_one_session() -> None:
         assert stage.first.logins + stage.second.logins == 1
         _send(stage)
         await until(lambda: "SEND" in commands(stage.first) + commands(stage.second))
+
+
+@pytest.mark.usefixtures("_needed")
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_an_early_dial_that_waits_for_others_is_hurried_by_a_host() -> None:
+    async with not_opened() as stage:
+        turns = stage.dialler._turns
+        others = [
+            asyncio.ensure_future(turns.begin(f"user{n}", within=_TIMEOUT))
+            for n in range(AT_ONCE - KEPT)
+        ]
+        # Their turns begin first; nobody has one yet.
+        early = stage.early.begin(WHO, "1.2", address="10.0.0.1")
+        await asyncio.gather(*others)
+        assert turns.waiting == 1
+        await stage.uplink.open(urgent=True, early=early)
+        assert stage.first.logins + stage.second.logins == 1
 
 
 @pytest.mark.usefixtures("_needed")

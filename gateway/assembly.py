@@ -24,6 +24,7 @@ from gateway.health.dependencies import Dependencies
 from gateway.health.readiness import Readiness
 from gateway.health.states import States
 from gateway.http import app
+from gateway.http.broker_questions import BrokerQuestions
 from gateway.http.built_pages import load_if_there
 from gateway.http.internal_access import InternalAccess
 from gateway.http.open_answers import OpenAnswers
@@ -204,6 +205,8 @@ def assemble(
         ended=users.revocations,
     )
 
+    access = InternalAccess(f.config.server, clock=f.clock.monotonic)
+
     def progress() -> dict[str, int]:
         return {
             "connections": len(lives.registry),
@@ -236,10 +239,10 @@ def assemble(
             readiness,
             metrics,
             f.events,
-            broker_auth,
+            BrokerQuestions(broker_auth, access, metrics=metrics, tasks=f.tasks),
             drain=drain,
             progress=progress,
-            access=InternalAccess(f.config.server, clock=f.clock.monotonic),
+            access=access,
         ),
         live=lives,
         messages=posts,

@@ -8,13 +8,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from tornado.routing import Router
 from tornado.web import Application
 
-from gateway.auth.broker_auth import BrokerAuth
 from gateway.config import Server
 from gateway.drain import Drain
 from gateway.health.readiness import Readiness
 from gateway.http.base import NothingHereHandler, account_for
+from gateway.http.broker_questions import BrokerQuestions
 from gateway.http.built_pages import BuiltPages
 from gateway.http.handlers.accounts import (
     AdminAccountHandler,
@@ -33,7 +34,6 @@ from gateway.http.handlers.admin import (
     AdminRevocationsHandler,
 )
 from gateway.http.handlers.approvals import ApprovalsHandler
-from gateway.http.handlers.broker_auth import BrokerAuthHandler
 from gateway.http.handlers.class_codes import CodeHandler, JoinHandler, KnocksHandler
 from gateway.http.handlers.drain import DrainHandler, Progress
 from gateway.http.handlers.events import EventsHandler
@@ -164,7 +164,7 @@ def internal(
     readiness: Readiness,
     metrics: Metrics,
     events: Events,
-    broker_auth: BrokerAuth,
+    questions: BrokerQuestions,
     *,
     drain: Drain,
     progress: Progress,
@@ -175,15 +175,11 @@ def internal(
     return _application(
         metrics,
         events,
+        (r"/broker/auth/[a-z]+", questions, {}),
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": True}),
         (r"/metrics", MetricsHandler, {"metrics": metrics}),
         (r"/drain", DrainHandler, {"drain": drain, "progress": progress, "access": access}),
-        (
-            r"/broker/auth/([a-z]+)",
-            BrokerAuthHandler,
-            {"broker_auth": broker_auth, "access": access},
-        ),
         internal_access=access,
     )
 
@@ -191,7 +187,7 @@ def internal(
 def _application(
     metrics: Metrics,
     events: Events,
-    *routes: tuple[str, type, Mapping[str, object]],
+    *routes: tuple[str, type | Router, Mapping[str, object]],
     trusted_proxies: Collection[str] = (),
     internal_access: InternalAccess | None = None,
     **settings: Any,

@@ -21,6 +21,8 @@ logger = logging.getLogger(__name__)
 
 _HOST: Final = "host"
 _NETWORK: Final = "network"
+#: Hosts and addresses that are remembered at most, each: there are a few nodes.
+_REMEMBERED: Final = 100
 
 
 class InternalAccess:
@@ -37,11 +39,17 @@ class InternalAccess:
         token = server.drain_token
         self._token = None if token is None else token.get_secret_value().encode()
         self._complaints = Complaints((_HOST, _NETWORK), clock=clock)
+        #: Values of Host and addresses that were found to be right: RabbitMQ asks again and again.
+        self._right_hosts: set[str] = set()
+        self._right_askers: set[str] = set()
 
     def check_host(self, request: HTTPServerRequest) -> None:
         """Raises :class:`HostRefused`. Programs may leave the header out; browsers cannot."""
         given = request.headers.get("Host")
-        if given is None or self._is_ours(given):
+        if given is None or given in self._right_hosts:
+            return
+        if self._is_ours(given):
+            _remember(given, self._right_hosts)
             return
         self._complain(
             _HOST,
@@ -57,7 +65,11 @@ class InternalAccess:
 
     def check_network(self, request: HTTPServerRequest) -> None:
         """Raises :class:`NetworkRefused` unless RabbitMQ may be there."""
-        if self._may_ask(request.remote_ip or ""):
+        address = request.remote_ip or ""
+        if address in self._right_askers:
+            return
+        if self._may_ask(address):
+            _remember(address, self._right_askers)
             return
         self._complain(
             _NETWORK,
@@ -96,6 +108,12 @@ class InternalAccess:
     def _complain(self, cause: str, text: str, *values: object) -> None:
         if self._complaints.note(cause):
             logger.warning(text, *values)
+
+
+def _remember(value: str, known: set[str]) -> None:
+    if len(known) >= _REMEMBERED:
+        known.clear()
+    known.add(value)
 
 
 def networks_shortage(server: Server) -> str | None:

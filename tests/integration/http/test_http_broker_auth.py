@@ -112,8 +112,11 @@ async def test_a_question_that_makes_no_sense_is_denied_with_200(
 
 
 @pytest.mark.gen_test
-async def test_a_fault_of_the_gateway_denies(
-    call_internal: Call, monkeypatch: pytest.MonkeyPatch, passcode: str
+async def test_a_fault_of_the_gateway_denies_and_is_logged(
+    call_internal: Call,
+    monkeypatch: pytest.MonkeyPatch,
+    passcode: str,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     def broken(*_: object) -> Any:
         raise ZeroDivisionError
@@ -121,3 +124,13 @@ async def test_a_fault_of_the_gateway_denies(
     monkeypatch.setattr(Passcodes, "verify", broken)
     answer = await ask(call_internal, "POST", "user", username="bob", password=passcode)
     assert (answer.status, answer.body) == (200, b"deny")
+    assert "denied a question of RabbitMQ, because answering it has failed" in caplog.text
+
+
+@pytest.mark.gen_test
+async def test_what_is_no_question_is_denied_with_200(call_internal: Call, passcode: str) -> None:
+    path = f"/broker/auth/user?username=bob&password={passcode}"
+    assert (await call_internal("GET", path)).body == b"allow"
+    for method in ("PUT", "DELETE", "METHOD"):
+        answer = await call_internal(method, path, body=b"")
+        assert (answer.status, answer.body) == (200, b"deny")

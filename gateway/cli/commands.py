@@ -244,6 +244,8 @@ def _lines(table: BaseModel, path: str = "") -> Iterator[str]:
         elif isinstance(value, tuple) and value and isinstance(value[0], BaseModel):
             for number, entry in enumerate(value):
                 yield from _lines(entry, f"{key}.{number}.")
+        elif isinstance(value, tuple) and value and isinstance(value[0], SecretStr):
+            yield f"{key} = [{', '.join(['***'] * len(value))}]"
         elif isinstance(value, SecretStr):
             # Of a URL everything but the password may be shown.
             url = value.get_secret_value()

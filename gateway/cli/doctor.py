@@ -363,6 +363,7 @@ async def _private_queues(
 ) -> list[Finding]:
     """Check the private queues through the first node that answers: the nodes share them."""
     what = f"private queues of {len(rooms)} open rooms"
+    last: Exception | None = None
     for node in nodes:
         try:
             checks = await _verify(config, node, context, rooms=rooms)
@@ -373,11 +374,11 @@ async def _private_queues(
             ]
             if any(check.remark == provision.EARLIER for check in checks):
                 found.append(await _patience(config, node, context, earlier=True, remedy=remedy))
-        except LinkFailed:
+        except LinkFailed as error:
+            last = error
             continue
         return found
-    # The nodes' own findings say why.
-    return [Finding(what, skipped="no node answers")]
+    return [Finding(what, skipped=f"no node could be asked, the last one for this: {last}")]
 
 
 def _private_queues_of(what: str, checks: list[Check]) -> Finding:

@@ -27,6 +27,7 @@ def test_the_effective_configuration_is_shown_without_its_secrets(
     assert "server.address = '127.0.0.1'" in lines
     assert "broker.nodes.0.name = 'r1'" in lines
     assert "broker.password = ***" in lines
+    assert "auth.secret = [***]" in lines
     assert "store.url = 'postgresql://interact:***@db/interact'" in lines
     for secret in (SECRET, JWT_SECRET, "hunter2", "hunter3"):
         assert secret not in result.stdout
@@ -243,7 +244,7 @@ def test_the_doctor_names_what_is_wrong_and_how_to_mend_it(run: Run) -> None:
     assert "WRONG  r1: AMQP as gateway: " in result.stdout
     # Each node is named once in its line, and what could not be seen is no fault of its own.
     assert "r1: AMQP as gateway: r1: " not in result.stdout
-    assert "-      private queues of 0 open rooms: no node answers" in result.stdout
+    assert "private queues of 0 open rooms: no node could be asked, the last one" in result.stdout
     assert "Traceback" not in result.stderr
     assert "hunter2" not in result.stdout + result.stderr
 

@@ -437,6 +437,10 @@ class Guarded(IOStream):
     def _head_is_over(self, _: asyncio.Future[bytes]) -> None:
         self._awaits_head = self._is_dispensable = False
         self._body_began, self._body_bytes, self._chunks = None, self._read_buffer_size, 0
+        if self._body_timer is not None:
+            # That of the request before, which would end this one's body at its own time.
+            self._body_timer.cancel()
+            self._body_timer = None
         self._stop_idling()
         if self._head_timer is not None:
             self._head_timer.cancel()

@@ -135,6 +135,27 @@ async def test_a_body_must_come_at_a_rate_and_one_that_does_is_waited_for(
 
 
 @pytest.mark.gen_test
+async def test_the_time_of_a_body_is_not_that_of_the_body_before_on_its_connection(
+    half_a_body: Open, public: Listener, settings: Config
+) -> None:
+    bearer, rest = token(settings, "kim", "host"), b" " * 1000 + b'"It"}'
+    async with half_a_body() as (reader, writer):
+        (stream,) = public._server._places._addresses
+        first = stream._body_timer
+        writer.write(rest)
+        assert (await answer(reader))[0] == 201
+        writer.write(
+            f"POST /api/rooms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n"
+            'Content-Type: application/json\r\nContent-Length: 1014\r\n\r\n{"title":'.encode()
+        )
+        await until(lambda: stream._body_timer not in (None, first))
+        assert first is not None
+        assert first.cancelled()
+        writer.write(rest)
+        assert (await answer(reader))[0] == 201
+
+
+@pytest.mark.gen_test
 async def test_a_body_has_a_longest_time(
     half_a_body: Open, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -355,6 +355,10 @@ class Guarded(IOStream):
         super()._handle_write()
         if self._unsent:
             self._count_unsent()
+        if self._answer_timer is not None and not self._write_buffer:
+            # The next answer has its own time, and its own start.
+            self._answer_timer.cancel()
+            self._answer_timer = None
 
     def _count_unsent(self) -> None:
         size = len(self._write_buffer or ())

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 
 import pytest
 
+from gateway.config import Config
 from gateway.http import server as http_server
 from gateway.http import streams as http_streams
 from gateway.http.listeners import Listener
+from tests.integration.http.conftest import token
 from tests.integration.http.edge.clients import Clients, all_of, until
 
 
@@ -31,6 +34,33 @@ async def test_who_does_not_read_an_answer_is_cut_off_and_who_does_is_not(
         with pytest.raises(ConnectionResetError):
             await all_of(slow)
         assert list(public._server._unsent) == [of_client]
+
+
+@pytest.mark.gen_test
+async def test_the_time_of_an_answer_is_not_that_of_the_answer_before_on_its_connection(
+    reading_nothing: Clients, public: Listener, settings: Config, room: str
+) -> None:
+    """The old one compared what was taken with what had been taken before the old answer."""
+    loop = asyncio.get_running_loop()
+    async with reading_nothing() as client:
+        (stream,) = public._server._unsent
+        first = stream._answer_timer
+        assert first is not None
+
+        def is_taken() -> bool:
+            with suppress(BlockingIOError):
+                client.recv(65_536)
+            return stream not in public._server._unsent
+
+        await until(is_taken)
+        assert first.cancelled()
+        again = (
+            f"GET {room}/messages HTTP/1.1\r\nHost: x\r\n"
+            f"Authorization: Bearer {token(settings, 'anna')}\r\n\r\n"
+        )
+        await loop.sock_sendall(client, again.encode())
+        await until(lambda: stream in public._server._unsent)
+        assert stream._answer_timer not in (None, first)
 
 
 @pytest.mark.gen_test

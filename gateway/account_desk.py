@@ -191,7 +191,13 @@ class AccountDesk:
 
     def _note(self, who: Identity, code: str, what: str, *users: str) -> None:
         log.info("admin %s orders: %s: %s: %s", who.user, code, what, ", ".join(users))
-        self._events.note(Kind.ACTION, code, f"{what}: {', '.join(users)}", user=who.user)
+        self._events.note(
+            Kind.ACTION,
+            code,
+            f"{what}: {', '.join(users)}",
+            user=users[0] if len(users) == 1 else None,
+            by=who.user,
+        )
 
 
 class Judge:

@@ -42,6 +42,7 @@ from gateway.reload import Reloadable
 from gateway.reports.attendance_log import AttendanceLog
 from gateway.reports.erasures import Erasures
 from gateway.reports.exports import Exports
+from gateway.reports.journal_writer import JournalWriter
 from gateway.rooms import Rooms
 from gateway.rosters import Rosters
 from gateway.store import Account, Store
@@ -58,6 +59,7 @@ class Gateway:
     cluster: Cluster
     erasures: Erasures
     internal: Application
+    journal_writer: JournalWriter
     live: Live
     messages: Messages
     partition_probe: PartitionProbe
@@ -109,7 +111,7 @@ def assemble(
         publisher=publisher,
         stored=[others.revocation.stored, lives.hub.stored, others.history_hints.stored],
     )
-    states = States(clock=f.clock.unix)
+    states = States(clock=f.clock.unix, journal=f.journal)
     shown = admin(
         f,
         bus=others.bus,
@@ -124,6 +126,7 @@ def assemble(
         states=states,
         endings=others.session_revocation,
         logins=logins,
+        journal=store.journal,
     )
     metrics = measures(
         f,
@@ -243,6 +246,13 @@ def assemble(
             drain=drain,
             progress=progress,
             access=access,
+        ),
+        journal_writer=JournalWriter(
+            f.journal,
+            store.journal,
+            gateway=others.bus.gateway,
+            clock=f.clock.unix,
+            tasks=f.tasks.part(),
         ),
         live=lives,
         messages=posts,

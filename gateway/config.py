@@ -24,6 +24,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     SecretStr,
@@ -45,7 +46,7 @@ from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.topology import DEFAULT_PREFIX, Queued, Topology
 from gateway import config_faults, database_url, secret_files
-from gateway.domain.identity import ADMIN, HOST
+from gateway.domain.identity import ADMIN, HOST, OBSERVER
 from gateway.domain.kept import pattern
 from gateway.domain.origin import canonical
 
@@ -359,6 +360,14 @@ class History(_Table):
     keep_days: PositiveInt | None = None
     room_messages: PositiveInt = 1_000_000
     room_megabytes: PositiveInt = 1024
+
+
+class Journal(_Table):
+    """The journal of what has happened at the gateways. ``keep_days``: 0: there is none.
+    ``entries``: beyond so many the oldest are deleted."""
+
+    keep_days: NonNegativeInt = 30
+    entries: PositiveInt = 1_000_000
 
 
 def _claim_path(value: Any) -> Any:
@@ -765,6 +774,7 @@ class Config(BaseSettings):
     messages: Messages = Messages()
     rooms: Rooms = Rooms()
     history: History = History()
+    journal: Journal = Journal()
     auth: Auth
     access: tuple[Access, ...] = ()
     limits: Limits = Limits()
@@ -794,7 +804,7 @@ class Config(BaseSettings):
 
     @model_validator(mode="after")
     def _roles_of_tokens_are_known(self) -> Self:
-        known = {ADMIN, HOST, *(role for rule in self.access for role in rule.roles)}
+        known = {ADMIN, HOST, OBSERVER, *(role for rule in self.access for role in rule.roles)}
         for where, issuer in self.auth.every_issuer:
             for theirs, ours in issuer.roles.items():
                 if unknown := sorted(set(ours) - known):

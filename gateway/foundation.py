@@ -15,6 +15,7 @@ from gateway.config import Config
 from gateway.descriptors import Descriptors
 from gateway.limits import LiveLimits
 from gateway.observe.events import Events
+from gateway.observe.journal import Journal
 from gateway.rotation import Rotation
 
 
@@ -27,6 +28,7 @@ class Foundation:
     clock: Clock
     descriptors: Descriptors
     events: Events
+    journal: Journal
     limits: LiveLimits
     rng: Random
     rotation: Rotation
@@ -39,12 +41,16 @@ class Foundation:
         """The foundation for a configuration. Call this inside the running loop."""
         clock = clock or Clock()
         limits = LiveLimits(config.limits)
+        events = Events(clock=clock.unix)
+        journal = Journal(is_kept=config.journal.keep_days > 0)
+        events.observe(journal.note)
         return cls(
             budgets=Budgets(limits, clock=clock.monotonic),
             config=config,
             clock=clock,
             descriptors=Descriptors.found(config),
-            events=Events(clock=clock.unix),
+            events=events,
+            journal=journal,
             limits=limits,
             rng=SystemRandom(),
             rotation=Rotation(clock=clock.monotonic),

@@ -167,6 +167,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             gateway.partition_probe,
             gateway.admin.dashboard,
             gateway.attendance_log,
+            gateway.journal_writer,
             gateway.erasures,
             gateway.cluster.presence,
             gateway.cluster.revocation,
@@ -230,12 +231,21 @@ def _give_signs_of_life(
 
 
 def _keep_history(made_with: Foundation, store: Store, stack: AsyncExitStack) -> None:
-    """Forget cleared keys in the background, and delete old messages if the configuration says
-    so."""
+    """Forget cleared keys and old entries of the journal in the background, and delete old messages
+    if the configuration says so."""
     tasks = made_with.tasks.part()
     stack.push_async_callback(tasks.close)
     forget = partial(retention.forget_keys, store, clock=made_with.clock.utc)
     tasks.forever(forget, "cleared keys")
+    journal = made_with.config.journal
+    forget_journal = partial(
+        retention.forget_journal,
+        store.journal,
+        days=journal.keep_days,
+        most=journal.entries,
+        clock=made_with.clock.utc,
+    )
+    tasks.forever(forget_journal, "the journal: retention")
     days = made_with.config.history.keep_days
     if days is not None:
         keep = partial(retention.keep, store, days=days, clock=made_with.clock.utc)

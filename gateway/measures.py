@@ -139,6 +139,15 @@ def measures(  # noqa: PLR0913 - everything that is measured
         "Messages in RabbitMQ that were too large for hosts.",
         lambda: parked.count,
     )
+    journal = made_with.journal
+    metrics.observe(
+        "gateway_journal_waiting", "Entries of the journal to write.", lambda: len(journal)
+    )
+    metrics.count(
+        "gateway_journal_dropped",
+        "Entries of the journal that were dropped.",
+        lambda: journal.dropped,
+    )
     metrics.observe("gateway_outbox_depth", "Messages to publish.", lambda: outbox.depth)
     return metrics
 

@@ -1,5 +1,5 @@
-"""Deletion of old history, old attendance and old logins, and the notes on when logins were seen
-last."""
+"""Deletion of old history, attendance, entries of the journal and logins, and the notes on when
+logins were seen last."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ KEYS: Final = 600.0
 CLEARED: Final = timedelta(days=1)
 #: How long at least, however many there are: longer than reading the whole state takes.
 SPARED: Final = timedelta(minutes=10)
+#: Seconds between two searches for old entries of the journal.
+JOURNAL: Final = 600.0
 #: Seconds between two searches for old sessions.
 SESSIONS: Final = 600.0
 #: How long after its own end a session is kept; the clocks of gateways must differ by less.
@@ -91,6 +93,41 @@ async def forget_keys(store: KeepsKeys, *, clock: UtcTime) -> NoReturn:
                 error,
             )
         await asyncio.sleep(KEYS)
+
+
+class KeepsJournal(Protocol):
+    """The journal, whose old entries can be deleted."""
+
+    async def forget(self, before: datetime, *, most: int) -> int: ...
+
+
+async def forget_journal(
+    journal: KeepsJournal, *, days: int, most: int, clock: UtcTime
+) -> NoReturn:
+    """Delete entries of the journal older than ``days``, and the oldest of more than ``most``,
+    every ten minutes, until cancelled.
+
+    A store that is away is asked again ten minutes later.
+    """
+    while True:
+        try:
+            began = clock()
+            before = began - timedelta(days=days)
+            if deleted := await journal.forget(before, most=most):
+                logger.info(
+                    "retention: deleted %d entries of the journal (%d days, %d entries) in %.1f s",
+                    deleted,
+                    days,
+                    most,
+                    (clock() - began).total_seconds(),
+                )
+        except StoreUnavailable as error:
+            logger.warning(
+                "old entries of the journal could not be deleted; the next attempt is in ten"
+                " minutes: %s",
+                error,
+            )
+        await asyncio.sleep(JOURNAL)
 
 
 class Forgetful(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Protocol
 
 from broker.timing.readings import UtcTime
 from gateway.admin.dashboard import Dashboard
@@ -13,12 +13,21 @@ from gateway.admin.orders import AdminAction, Order
 from gateway.auth.permissions import Action, Permissions
 from gateway.cluster.session_revocation import SessionRevocation
 from gateway.domain.identity import Identity
+from gateway.domain.journal import Entry, Search
 from gateway.domain.message import timestamp
 from gateway.domain.revocation import REMEMBERED, Revocation, Target
 from gateway.errors import Invalid, NotKeptOut
+from gateway.observe.events import Events, Kind
 
 #: Days for which somebody may be kept out at most: the list forgets nobody before.
 _LONGEST: Final = REMEMBERED.days
+
+
+class JournalSearch(Protocol):
+    """The journal of all gateways."""
+
+    async def search(self, search: Search) -> list[Entry]:
+        """The entries that fit, the latest first. Raises :class:`StoreUnavailable`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +38,14 @@ class Admin:
     gateways: Gateways
     permissions: Permissions
     endings: SessionRevocation
+    journal: JournalSearch
+    events: Events
     clock: UtcTime
 
-    async def check(self, who: Identity) -> None:
-        """Return if ``who`` may see and do all this. Raises :class:`Refused`."""
-        await self.permissions.require(who, Action.ADMINISTER)
+    async def check(self, who: Identity, *, sees: bool) -> None:
+        """Return if ``who`` may do all this; with ``sees``, if they may see it. Raises
+        :class:`Refused`."""
+        await self.permissions.require(who, Action.OBSERVE if sees else Action.ADMINISTER)
 
     async def end_user(
         self, user: str, *, by: str, kept_out_until: datetime | None = None, reason: str = ""
@@ -97,10 +109,12 @@ class Admin:
         """The newest entries of the revocation list. Raises :class:`StoreUnavailable`."""
         return await self.endings.listed()
 
-    async def admit(self, target: Target, value: str) -> None:
+    async def admit(self, target: Target, value: str, *, by: str) -> None:
         """Let somebody in again. Raises :class:`NotKeptOut`, :class:`StoreUnavailable`."""
         if not await self.endings.admit(target, value):
             raise NotKeptOut(f"{value} is not kept out")
+        user = value if target is Target.USER else None
+        self.events.note(Kind.ACTION, "admit", f"let {value} in again", user=user, by=by)
 
 
 def _terms(kept_out_until: datetime | None, reason: str) -> str:

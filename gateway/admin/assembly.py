@@ -8,7 +8,7 @@ from typing import Protocol
 from broker.feeds.feeds import Feeds
 from broker.nodes.balancer import Balancer
 from broker.publishing.links import LinkReport
-from gateway.admin import Admin
+from gateway.admin import Admin, JournalSearch
 from gateway.admin.connections import Connections
 from gateway.admin.dashboard import Dashboard
 from gateway.admin.gateways import Gateways
@@ -60,6 +60,7 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
     states: States,
     endings: SessionRevocation,
     logins: LoginCounts,
+    journal: JournalSearch,
 ) -> Admin:
     """Make the dashboard of this gateway, and its view of all others."""
     f, hub = made_with, live.hub
@@ -108,4 +109,6 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
         tasks=f.tasks.part(),
     )
     endings.end_too(dashboard)
-    return Admin(dashboard, gateways, permissions, endings, clock=f.clock.utc)
+    return Admin(
+        dashboard, gateways, permissions, endings, journal, events=f.events, clock=f.clock.utc
+    )

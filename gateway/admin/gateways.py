@@ -113,7 +113,12 @@ class Gateways:
         results = [f"{name} {number}" for name, number in done.items()]
         results += [f"{name}: {why}" for name, why in answers.missing.items()]
         self._events.note(
-            Kind.ACTION, order.action, f"{order}: {', '.join(results)}", user=order.by
+            Kind.ACTION,
+            order.action,
+            f"{order}: {', '.join(results)}",
+            user=order.target if order.action is AdminAction.END_USER else None,
+            by=order.by,
+            connection=order.target if order.action is AdminAction.END_CONNECTION else None,
         )
         return Done(done, answers.missing)
 

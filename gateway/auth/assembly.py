@@ -25,7 +25,7 @@ from gateway.auth.sessions import Sessions
 from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.tokens import tokens_for
 from gateway.budget.table import LOGIN_CONNECTIONS
-from gateway.domain.identity import ADMIN, HOST
+from gateway.domain.identity import ADMIN, HOST, OBSERVER
 from gateway.foundation import Foundation
 
 
@@ -93,7 +93,7 @@ def _hook(made_with: Foundation, access: AccessRules) -> Hook | None:
         settings,
         HttpQuestion(settings),
         own_cookies=frozenset({SESSION_COOKIE, SECURE_COOKIE}),
-        known_roles=lambda: access.roles | {ADMIN, HOST},
+        known_roles=lambda: access.roles | {ADMIN, HOST, OBSERVER},
         clock=f.clock,
         tasks=f.tasks.part(),
     )

@@ -9,7 +9,7 @@ from broker.topology import Audience
 from gateway.auth.access import AccessRules, Direction
 from gateway.auth.patterns import Pattern
 from gateway.domain.guest import is_guest, room_of
-from gateway.domain.identity import ADMIN, HOST, Identity
+from gateway.domain.identity import ADMIN, HOST, OBSERVER, Identity
 from gateway.domain.room import MemberRole, Membership
 from gateway.errors import ChatOff, Muted, Refused, RoomClosed, RoomReplaced, UnknownRoom
 
@@ -19,6 +19,7 @@ class Action(StrEnum):
     …"."""
 
     ADMINISTER = "to administer the gateway"
+    OBSERVE = "to see the dashboard"
     CREATE_ROOM = "to create rooms"
     LIST_ROOMS = "to see a list of rooms"
     SEE_ROOM = "to see the room"
@@ -44,6 +45,7 @@ POST: Final = {Audience.PUBLIC: Action.POST_PUBLIC, Audience.PRIVATE: Action.POS
 #: The system roles, besides admin, that may act outside of rooms.
 SYSTEM_ROLES: Final[dict[Action, frozenset[str]]] = {
     Action.ADMINISTER: frozenset(),
+    Action.OBSERVE: frozenset({OBSERVER}),
     Action.CREATE_ROOM: frozenset({HOST}),
 }
 #: Actions outside of rooms that are open to everybody but guests.

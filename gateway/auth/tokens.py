@@ -21,7 +21,7 @@ from gateway.auth.proxy import ThroughProxy
 from gateway.config import Config, ConfigError
 from gateway.config import Jwt as Settings
 from gateway.domain.guest import account_name
-from gateway.domain.identity import ADMIN, HOST, Identity
+from gateway.domain.identity import ADMIN, HOST, OBSERVER, Identity
 from gateway.errors import TokenInvalid
 
 
@@ -140,7 +140,7 @@ def tokens_for(
 
     Raises :class:`ConfigError`.
     """
-    known_roles = access.roles | {ADMIN, HOST}
+    known_roles = access.roles | {ADMIN, HOST, OBSERVER}
     known = {issuer.settings.issuer: issuer for issuer in before.issuers} if before else {}
     issuers = []
     for table, settings in config.auth.every_issuer:

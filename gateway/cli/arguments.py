@@ -22,7 +22,7 @@ from gateway.cli import backups, commands, endings, erasures, initial, parked, t
 from gateway.cli.findings import say
 from gateway.cli.running import Unusable, WrongOptions
 from gateway.config import CONFIG_VARIABLE, Config, ConfigError, StartError
-from gateway.domain.identity import ADMIN, HOST
+from gateway.domain.identity import ADMIN, HOST, OBSERVER
 from gateway.errors import GatewayError
 from gateway.observe import log_stream, logs
 
@@ -293,7 +293,8 @@ def _add_roles(parser: argparse.ArgumentParser) -> None:
         "--role",
         action="append",
         default=[],
-        help=f"a system role, e.g. {HOST} (may create rooms) or {ADMIN}; may be given again",
+        help=f"a system role, e.g. {HOST} (may create rooms), {ADMIN}, or {OBSERVER} (sees the"
+        " dashboard, and gives no orders); may be given again",
     )
 
 

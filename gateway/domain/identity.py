@@ -11,6 +11,8 @@ from gateway.domain.revocation import TokenMark
 #: System roles that the gateway itself knows; all others only open access rules.
 ADMIN: Final = "admin"
 HOST: Final = "host"
+#: Sees the dashboard, and gives no orders.
+OBSERVER: Final = "observer"
 
 
 @dataclass(frozen=True, slots=True)

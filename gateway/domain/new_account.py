@@ -8,7 +8,7 @@ from typing import Final, Self
 
 from gateway.domain import display_name as display_names
 from gateway.domain.guest import account_name
-from gateway.domain.identity import ADMIN, HOST
+from gateway.domain.identity import ADMIN, HOST, OBSERVER
 from gateway.domain.roster import Line, has_heads, lines_of
 from gateway.domain.spoken_password import spoken_password
 from gateway.domain.user_name import written_otherwise
@@ -27,6 +27,7 @@ _ROLES: Final[Mapping[str, str | None]] = {
     "교사": HOST,
     "선생님": HOST,
     "관리자": ADMIN,
+    "관찰자": OBSERVER,
 }
 
 

@@ -13,6 +13,8 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from broker.timing.readings import UnixTime
+from gateway.domain.journal import Entry, EntryKind
+from gateway.observe.journal import Journal
 
 #: Parts that are remembered at most. There are few: nodes, feeds, and names in the code.
 _PARTS: Final = 500
@@ -67,10 +69,11 @@ class State:
 
 
 class States:
-    """The states of all parts."""
+    """The states of all parts. Their changes are entries of the ``journal``."""
 
-    def __init__(self, *, clock: UnixTime) -> None:
+    def __init__(self, *, clock: UnixTime, journal: Journal | None = None) -> None:
         self._clock = clock
+        self._journal = journal
         self._states: dict[str, State] = {}
 
     def __iter__(self) -> Iterator[State]:
@@ -98,6 +101,7 @@ class States:
             same = state is not None and state.works == works
             self._states[found.part] = State(found, state.since if state and same else now)
             if not same and not works:
+                self._note(now, "fails", f"{found.part}: {found.reason}; {found.follows}")
                 _log.log(
                     _level(found),
                     "%s fails: %s; %s",
@@ -106,20 +110,25 @@ class States:
                     found.follows,
                 )
             elif state is not None and not same:
-                _mended(state, now)
+                self._mended(state, now)
         for state in before.values():
             if not state.works:
-                _mended(state, now)
+                self._mended(state, now)
 
+    def _mended(self, state: State, now: float) -> None:
+        failed, reason = now - state.since, state.found.reason
+        self._note(now, "works", f"{state.part} failed for {failed:.0f} s: {reason}")
+        _log.log(
+            _level(state.found),
+            "%s fails no more; it did for %.0f s: %s",
+            state.part,
+            failed,
+            reason,
+        )
 
-def _mended(state: State, now: float) -> None:
-    _log.log(
-        _level(state.found),
-        "%s fails no more; it did for %.0f s: %s",
-        state.part,
-        now - state.since,
-        state.found.reason,
-    )
+    def _note(self, at: float, code: str, detail: str) -> None:
+        if self._journal is not None:
+            self._journal.add(Entry(at=at, kind=EntryKind.STATE, code=code, detail=detail))
 
 
 def _level(found: Found) -> int:

@@ -39,6 +39,7 @@ from gateway.http.handlers.drain import DrainHandler, Progress
 from gateway.http.handlers.events import EventsHandler
 from gateway.http.handlers.exports import ExportHandler, PrintHandler
 from gateway.http.handlers.health import HealthHandler, MetricsHandler, ReadyHandler
+from gateway.http.handlers.journal import AdminEventsHandler
 from gateway.http.handlers.members import MemberHandler, MembersHandler
 from gateway.http.handlers.messages import MessagesHandler
 from gateway.http.handlers.pages import (
@@ -120,6 +121,7 @@ def public(
         (r"/api/admin/connections", AdminConnectionsHandler, own),
         (r"/api/admin/disconnect", AdminDisconnectHandler, own),
         (r"/api/admin/admit", AdminAdmitHandler, own),
+        (r"/api/admin/events", AdminEventsHandler, own),
         (r"/api/admin/revocations", AdminRevocationsHandler, own),
         (r"/api/admin/erasures", AdminErasuresHandler, own),
         (r"/api/admin/accounts", AdminAccountsHandler, own),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import re
 from asyncio import wait
 from collections.abc import Awaitable, Collection
 from contextlib import suppress
@@ -58,6 +59,8 @@ _DROPPED: Final = 65_536
 
 #: The longest path that the log shows, in characters.
 _LOGGED_PATH: Final = 300
+#: The path of a room, or of something in it.
+_ROOM_PATH: Final = re.compile(r"/api/rooms/([1-9][0-9]{0,17})(?:/|$)")
 
 
 class BaseHandler(RequestHandler):
@@ -292,6 +295,7 @@ def account_for(
                 user=handler.user,
                 address=address,
                 budget=handler.refused_by,
+                room=_room_of(request.path),
             ):
                 # Once a minute is enough for the log; the events count.
                 level = logging.DEBUG
@@ -304,6 +308,12 @@ def account_for(
         1000 * request.request_time(),
         address,
     )
+
+
+def _room_of(path: str) -> int | None:
+    """The room that a request is about."""
+    found = _ROOM_PATH.match(path)
+    return None if found is None else int(found[1])
 
 
 def shortened(path: str) -> str:

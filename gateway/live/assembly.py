@@ -174,6 +174,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
         ticker=f.ticker,
         rotation=f.rotation,
         events=f.events,
+        journal=f.journal,
         clock=f.clock.unix,
         rng=f.rng,
         tasks=f.tasks.part(),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from itertools import takewhile
 from typing import Any, Final
 
 from broker.timing.readings import UnixTime
+from gateway.domain.journal import Visit
 
 #: Events of one kind that are kept. One kind does not push out another: a school that goes home
 #: does not hide the failure of a node.
@@ -39,7 +40,8 @@ class Kind(StrEnum):
 class Event:
     """One event. ``number`` counts up from 1 for each gateway; ``at`` is Unix time. ``code`` is a
     stable word for machines, ``detail`` for people; ``status`` is the HTTP status or WebSocket
-    close code. ``budget``: the limit that was met (:mod:`gateway.budget`), e.g. ``posts/user``.
+    close code. ``user``: whom it concerns; ``by``: who gave the order. ``budget``: the limit
+    that was met (:mod:`gateway.budget`), e.g. ``posts/user``.
 
     An event that has come several times in a minute is one, with the latest number, time and
     detail; ``times``: how often, ``first``: its first number.
@@ -56,11 +58,17 @@ class Event:
     node: str | None = None
     connection: str | None = None
     budget: str | None = None
+    by: str | None = None
+    room: int | None = None
     times: int | None = None
     first: int | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+#: Is told of each new event, and of a connection that ends with it what is to be remembered.
+Noted = Callable[[Event, Visit | None], None]
 
 
 class Events:
@@ -75,6 +83,10 @@ class Events:
             kind: OrderedDict() for kind in Kind
         }
         self._last = 0
+        self._observers: list[Noted] = []
+
+    def observe(self, noted: Noted) -> None:
+        self._observers.append(noted)
 
     @property
     def last(self) -> int:
@@ -93,6 +105,9 @@ class Events:
         node: str | None = None,
         connection: str | None = None,
         budget: str | None = None,
+        by: str | None = None,
+        room: int | None = None,
+        visit: Visit | None = None,
     ) -> bool:
         """Keep an event and count it. ``code`` and ``status`` must come from tables in this code,
         never from a client: each pair is a series in the metrics.
@@ -111,7 +126,7 @@ class Events:
             alike = code, status, user, address, budget, now // _ALIKE
         kept = self._kept[kind]
         before = kept.pop(alike, None)
-        kept[alike] = Event(
+        event = kept[alike] = Event(
             self._last,
             now,
             kind,
@@ -123,11 +138,16 @@ class Events:
             node,
             connection,
             budget,
+            by,
+            room,
             None if before is None else (before.times or 1) + 1,
             None if before is None else before.first or before.number,
         )
         if len(kept) > self._most:
             kept.popitem(last=False)
+        if before is None:
+            for noted in self._observers:
+                noted(event, visit)
         return before is None
 
     def after(self, number: int, *, limit: int) -> list[Event]:

@@ -384,7 +384,7 @@ class QueueMender:
             async with asyncio.timeout(STEP):
                 await repair.finish(mark)
         if record.number > 1 or count:
-            self._events.note(Kind.FAILOVER, "queue_replaced", f"room {room}: {reason}")
+            self._events.note(Kind.FAILOVER, "queue_replaced", f"room {room}: {reason}", room=room)
             log.warning(
                 "queue %s is replaced, because %s; it has %d messages from the history, from what "
                 "its hosts last acknowledged",

@@ -119,7 +119,7 @@ class Erasures:
     async def listed(self, who: Identity) -> list[Erasure]:
         """The newest entries of the record, the last one first. Raises :class:`Refused`,
         :class:`StoreUnavailable`."""
-        await self._permissions.require(who, Action.ADMINISTER)
+        await self._permissions.require(who, Action.OBSERVE)
         return await self._store.erasures()
 
     async def poll(self) -> None:

@@ -29,7 +29,7 @@ from sqlalchemy import (
 
 from gateway.domain.erasure import DELETED, LONGEST_REASON, Erasure
 from gateway.errors import Invalid, UnknownRoom
-from gateway.store import revisions
+from gateway.store import journal, revisions
 from gateway.store import rooms as rooms_module
 from gateway.store.records import QueueDue
 from gateway.store.tables import (
@@ -153,9 +153,10 @@ def of_user(connection: Connection, id: int, room: int, user: str) -> int:
     entries = _delete_entries(connection, room, user)
     # Their places have no content, and those that were approved are among the messages.
     waited = _delete_waited(connection, room, user)
+    noted = journal.erase(connection, user=user, room=room, limit=ROWS)
     if found or stays or entries or waited:
         _count(connection, id, messages=len(found) + waited, stays=stays)
-    return len(found) + stays + entries + waited
+    return len(found) + stays + entries + waited + noted
 
 
 def of_room(connection: Connection, id: int, room: int) -> int:
@@ -180,9 +181,10 @@ def of_room(connection: Connection, id: int, room: int) -> int:
                 .values(first=last + 1)
             )
     stays = _delete_stays(connection, room)
-    if found or stays:
+    noted = journal.erase(connection, room=room, limit=ROWS)
+    if found or stays or noted:
         _count(connection, id, messages=len(found), stays=stays)
-        return len(found) + stays
+        return len(found) + stays + noted
     return _delete_rest(connection, id, room)
 
 

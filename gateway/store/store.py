@@ -35,6 +35,7 @@ from gateway.store import (
     copies,
     erasures,
     history,
+    journal,
     kept,
     leases,
     neighbours,
@@ -48,6 +49,7 @@ from gateway.store import (
 )
 from gateway.store.approvals import Waited
 from gateway.store.database import CONNECTIONS, Database, Readers
+from gateway.store.journal import StoredJournal
 from gateway.store.keys import KeyBound, nothing_refused
 from gateway.store.portions import READ_BYTES
 from gateway.store.post_function import PostLimits
@@ -93,6 +95,8 @@ class Store:
         self._database = Watched(
             database, probe=lambda connection, size: leases.probe(connection, self.gateway, size)
         )
+        #: What has happened at all gateways.
+        self.journal = StoredJournal(self._database)
 
     @property
     def name(self) -> str:
@@ -652,6 +656,8 @@ class Store:
             touched = 1
         else:
             touched = await self._erase_user(erasure, erasure.user)
+            if erasure.room is None:
+                await self._erase(partial(journal.erase, user=erasure.user))
         at = datetime.now(UTC)
         await self._database.write(partial(erasures.done, id=erasure.id, at=at, rooms_=touched))
         return await self.erasure(erasure.id) or erasure

@@ -392,6 +392,40 @@ erasures: Final = Table(
     Index(None, "revision"),
 )
 
+#: What has happened at the gateways, for operators. A room's number may be of one that there never
+#: was: somebody asked for it.
+journal: Final = Table(
+    "journal",
+    metadata,
+    # Grows with the writing; the newest and the oldest tell how many there are.
+    Column("id", _Number, Identity(), primary_key=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("gateway", String(100), nullable=False),
+    Column("kind", String(10), nullable=False),
+    Column("code", String(100), nullable=False),
+    Column("detail", String(300), nullable=False),
+    Column("status", Integer),
+    Column("client_status", Integer),
+    Column("user_id", String(USER_LENGTH)),
+    Column("ordered_by", String(USER_LENGTH)),
+    Column("room", _Number),
+    Column("address", String(64)),
+    Column("node", String(100)),
+    Column("connection", String(100)),
+    Column("browser", String(200)),
+    Column("since", UtcDateTime),
+    Column("bytes_in", _Number),
+    Column("bytes_out", _Number),
+    Index(None, "at"),
+    *(
+        Index(None, name, "at", sqlite_where=text(there), postgresql_where=text(there))
+        for name in ("user_id", "room", "address", "connection")
+        for there in [f"{name} IS NOT NULL"]
+    ),
+    # Otherwise the number of a deleted entry may come again.
+    sqlite_autoincrement=True,
+)
+
 #: Numbers that grow in the order in which transactions are committed, because the row stays locked
 #: until the commit. The migrations insert the rows.
 counters: Final = Table(

@@ -51,6 +51,7 @@ _revocations = table("revocations", column("ordered_by"))
 _turned_away = table("turned_away", column("room"), column("user_id"))
 _attendance = table("attendance", column("user_id"), column("name"))
 _erasures = table("erasures", column("user_id"), column("ordered_by"))
+_journal = table("journal", column("user_id"), column("ordered_by"))
 _rooms = table("rooms", column("id"), column("created_by"), column("revision"))
 
 
@@ -79,6 +80,8 @@ PLACES: Final[Mapping[str, Place]] = {
     "erasures": Place(_erasures, _erasures.c.user_id),
     "orders of erasures": Place(_erasures, _erasures.c.ordered_by),
     "stays in rooms": Place(_attendance, _attendance.c.user_id, _attendance.c.name),
+    "entries of the journal": Place(_journal, _journal.c.user_id),
+    "orders in the journal": Place(_journal, _journal.c.ordered_by),
     "messages about them": Place(_messages, _messages.c.of),
     "messages that a host decides on": Place(
         _approvals, _approvals.c.sender, _approvals.c.sender_name

@@ -1,10 +1,11 @@
-"""``/api/admin/…``: the dashboard's data and actions, for the role admin."""
+"""``/api/admin/…``: the dashboard's data for admins and observers, and its actions for admins."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, Self
 
@@ -27,8 +28,8 @@ _Id = Annotated[str, Field(min_length=1, max_length=100)]
 
 
 class AdminHandler(ApiHandler):
-    """The base of these handlers: nothing is read or done before the user is known to be an
-    admin."""
+    """The base of these handlers: nothing is read before the user is known to be an admin or
+    observer, and nothing is done but for an admin."""
 
     who: Identity
 
@@ -37,7 +38,7 @@ class AdminHandler(ApiHandler):
             await waiting
         if self.request.method != "OPTIONS":
             self.who = await self.identity()
-            await self.services.admin.check(self.who)
+            await self.services.admin.check(self.who, sees=self.request.method in ("GET", "HEAD"))
 
     async def have_done(
         self, action: AdminAction, target: str, *, gateway: str | None = None
@@ -121,11 +122,12 @@ class AdminConnectionsHandler(AdminHandler):
             "missing": missing,
         }
         if page.more:
-            answer["next"] = _cursor(query.key(page.rows[-1]))
+            answer["next"] = cursor(query.key(page.rows[-1]))
         self.write_json(answer)
 
 
-def _aware(moment: datetime) -> datetime:
+def aware(moment: datetime) -> datetime:
+    """The moment in UTC. The ``ValueError`` says that its zone is missing."""
     if moment.tzinfo is None:
         raise ValueError("must say its time zone, e.g. 2026-11-30T12:00:00Z")
     return moment.astimezone(UTC)
@@ -137,7 +139,7 @@ def _shown(text: str) -> str:
     return text.strip()
 
 
-_Moment = Annotated[datetime, Field(strict=False), AfterValidator(_aware)]
+_Moment = Annotated[datetime, Field(strict=False), AfterValidator(aware)]
 _Reason = Annotated[str, Field(max_length=LONGEST_REASON), AfterValidator(_shown)]
 _Claim = Annotated[str, Field(min_length=1, max_length=8192)]
 
@@ -197,9 +199,11 @@ class AdminAdmitHandler(AdminHandler):
     async def post(self) -> None:
         wanted = self.body(Named)
         if wanted.user is not None:
-            await self.services.admin.admit(Target.USER, wanted.user)
+            await self.services.admin.admit(Target.USER, wanted.user, by=self.who.user)
         else:
-            await self.services.admin.admit(Target.SUBJECT, listed(wanted.sub or ""))
+            await self.services.admin.admit(
+                Target.SUBJECT, listed(wanted.sub or ""), by=self.who.user
+            )
         self.set_status(204)
 
 
@@ -348,19 +352,25 @@ def _moment(seconds: float) -> str:
     return timestamp(datetime.fromtimestamp(seconds, UTC))
 
 
-def _cursor(key: Key) -> str:
-    return base64.urlsafe_b64encode(json.dumps(key).encode()).decode()
+def cursor(place: Sequence[str | float]) -> str:
+    """The values of a place in a list, for a URL."""
+    return base64.urlsafe_b64encode(json.dumps(place).encode()).decode()
 
 
-def _key(cursor: str, sort: Sort) -> Key:
+def cursor_parts(given: str) -> Any:
+    """The values of a :func:`cursor`; None if it is none."""
+    try:
+        return parse(base64.urlsafe_b64decode(given))
+    except (binascii.Error, ValueError, Invalid):
+        return None
+
+
+def _key(given: str, sort: Sort) -> Key:
     """The key in a cursor. Raises :class:`Invalid`."""
     of_text = sort in (Sort.USER, Sort.ADDRESS, Sort.NODE)
-    try:
-        match parse(base64.urlsafe_b64decode(cursor)):
-            case [str() as value, str(gateway), str(id)] if of_text:
-                return value, gateway, id
-            case [int() | float() as value, str(gateway), str(id)] if not of_text:
-                return value, gateway, id
-    except (binascii.Error, ValueError, Invalid):
-        pass
+    match cursor_parts(given):
+        case [str() as value, str(gateway), str(id)] if of_text:
+            return value, gateway, id
+        case [int() | float() as value, str(gateway), str(id)] if not of_text:
+            return value, gateway, id
     raise Invalid("after: must be the next of a page with the same sort")

@@ -20,6 +20,7 @@ from gateway.errors import GatewayError, Invalid, OriginRefused
 from gateway.http import body, problem
 from gateway.http.api import ApiHandler
 from gateway.http.services import HandlerServices
+from gateway.http.session_cookie import device_of
 from gateway.live.client.event_follower import Answer, EventFollower
 from gateway.live.client.services import ConnectionServices
 from gateway.live.destinations import RoomTopic
@@ -85,6 +86,7 @@ class EventsHandler(ApiHandler):
                 by=by,
                 place=place,
                 answer=answer,
+                browser=device_of(self.request),
             )
         except StreamClosedError:
             place.give_back()

@@ -14,6 +14,7 @@ from gateway.drain import Drain
 from gateway.http import handshake
 from gateway.http.base import BodilessHandler
 from gateway.http.caller import caller
+from gateway.http.session_cookie import device_of
 from gateway.live.client.connection import Connection
 from gateway.live.client.services import ConnectionServices
 from gateway.observe import logs
@@ -82,6 +83,7 @@ class StompHandler(BodilessHandler):
                 address=address,
                 host=self.request.host,
                 identity=identity,
+                browser=device_of(self.request),
             )
         except StreamClosedError:
             return

@@ -13,6 +13,7 @@ from tornado.iostream import IOStream
 from broker.protocol.stomp import VERSIONS, Frame
 from broker.protocol.websocket import CloseCode
 from gateway.domain.identity import ADMIN, HOST, Identity
+from gateway.domain.journal import Entry, EntryKind, Visit
 from gateway.errors import (
     ACCESS_ENDED,
     BadFrame,
@@ -27,7 +28,7 @@ from gateway.errors import (
 )
 from gateway.live.client.connection_states import OPEN, TRANSITIONS, Input, State
 from gateway.live.client.executor import Executor
-from gateway.live.client.farewell import coming_back, note, note_end
+from gateway.live.client.farewell import coming_back, note, note_end, who
 from gateway.live.client.reader import Reader, Work
 from gateway.live.client.registry import ConnectionState
 from gateway.live.client.services import ConnectionServices
@@ -49,7 +50,7 @@ class Connection:
     """One client's connection. It ends once, as :data:`TRANSITIONS` says, whoever ends it.
 
     ``identity`` is known from the handshake, or comes with CONNECT. ``address`` and ``id`` are for
-    logs and the dashboard; ``host`` is the handshake's header.
+    logs and the dashboard; ``host`` is the handshake's header, ``browser`` its ``User-Agent``.
     """
 
     __slots__ = (
@@ -64,6 +65,7 @@ class Connection:
         "_socket",
         "_state",
         "address",
+        "browser",
         "due",
         "id",
         "identity",
@@ -80,9 +82,11 @@ class Connection:
         address: str,
         host: str,
         identity: Identity | None,
+        browser: str = "",
     ) -> None:
         self.id = id
         self.address = address
+        self.browser = browser
         self.identity = identity
         self.since = services.clock()
         limits = services.limits.now
@@ -161,6 +165,30 @@ class Connection:
         """CONNECT is accepted for this user."""
         for account in self._accounts:
             account.belongs_to(user)
+        self._services.journal.add(
+            Entry(
+                at=self._services.clock(),
+                kind=EntryKind.CONNECTION,
+                code="admitted",
+                user=self.user,
+                address=self.address,
+                connection=self.id,
+                browser=self.browser,
+                since=self.since,
+            )
+        )
+
+    def visit(self) -> Visit:
+        """The facts that the journal remembers of this connection at its end."""
+        transport = self._socket.transport
+        return Visit(
+            tuple(sorted(set(self._rooms()))),
+            self.since,
+            self.browser,
+            transport.bytes_in,
+            transport.bytes_out,
+            self._socket.client_code,
+        )
 
     def snapshot(self) -> ConnectionState:
         """The facts about this connection, now."""
@@ -254,7 +282,7 @@ class Connection:
 
     def lost(self) -> None:
         """The socket broke off."""
-        logger.info("the client is gone")
+        logger.info("the client is gone, %s", who(self.identity))
         noted = self.ended
         self._receive(Input.LOST)
         if not noted:
@@ -313,7 +341,9 @@ class Connection:
         self._release()
         code = CloseCode.NORMAL if error is None else outcome(error).close_code
         if error is None:
-            logger.info("closing with %d: the client has asked for it", code)
+            logger.info(
+                "closing with %d, %s: the client has asked for it", code, who(self.identity)
+            )
             self._note_end("left", "the client has asked for it", code)
         else:
             if isinstance(error, ACCESS_ENDED):

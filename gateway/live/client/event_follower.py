@@ -18,6 +18,7 @@ from broker.protocol.websocket import CloseCode, Opcode
 from broker.timing.tasks import Cancelled
 from gateway.budget.cap import Lease
 from gateway.domain.identity import ADMIN, HOST, Identity
+from gateway.domain.journal import Entry, EntryKind, Visit
 from gateway.domain.room import MemberRole
 from gateway.errors import (
     ACCESS_ENDED,
@@ -135,6 +136,7 @@ class EventFollower:
         "_state",
         "_subscriber",
         "address",
+        "browser",
         "due",
         "id",
         "identity",
@@ -153,10 +155,12 @@ class EventFollower:
         by: ByHub,
         place: Lease,
         answer: Answer,
+        browser: str = "",
     ) -> None:
         form = _FORMS[answer.chunked]
         self.id = id
         self.address = address
+        self.browser = browser
         self.identity: Identity | None = identity
         self.since = services.clock()
         self._services = services
@@ -232,9 +236,28 @@ class EventFollower:
             expires_at=self.identity.expires_at if self.identity else None,
         )
 
+    def visit(self) -> Visit:
+        """The facts that the journal remembers of this connection at its end."""
+        writer, room = self.writer, self._by.stream.room
+        return Visit((room,), self.since, self.browser, writer.bytes_in, writer.bytes_out)
+
     async def run(self) -> None:
         """Serve the client until it is gone; everything it held is given back by then."""
         connection_in_logs.set(self.id)
+        self._services.journal.add(
+            Entry(
+                at=self.since,
+                kind=EntryKind.CONNECTION,
+                code="admitted",
+                detail="server-sent events",
+                user=self.user,
+                room=self._by.stream.room,
+                address=self.address,
+                connection=self.id,
+                browser=self.browser,
+                since=self.since,
+            )
+        )
         try:
             if self.is_open:
                 self._services.ticker.add(self)

@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 from broker.protocol.websocket import CloseCode
 from gateway.domain.identity import Identity
+from gateway.domain.journal import Visit
 from gateway.errors import GatewayError, outcome
 from gateway.observe.events import Events, Kind
 
@@ -31,6 +32,9 @@ class Ending(Protocol):
     @property
     def node(self) -> str | None: ...
 
+    def visit(self) -> Visit:
+        """The facts that the journal remembers."""
+
 
 def coming_back(error: GatewayError, rng: Random, *, or_resumes: bool = False) -> int | None:
     """Milliseconds until the client is to come back; None: it is not to come back by itself.
@@ -50,7 +54,19 @@ def note(connection: Ending, error: GatewayError, events: Events) -> None:
     )
     # One of many alike is for debugging.
     level = logging.INFO if is_new else logging.DEBUG
-    logger.log(level, "closing with %d %s: %s", row.close_code, row.code, error.detail)
+    logger.log(
+        level,
+        "closing with %d %s, %s: %s",
+        row.close_code,
+        row.code,
+        who(connection.identity),
+        error.detail,
+    )
+
+
+def who(identity: Identity | None) -> str:
+    """The user, for the log."""
+    return "user not known" if identity is None else f"user {identity.user}"
 
 
 def note_end(
@@ -74,4 +90,5 @@ def note_end(
         node=connection.node,
         connection=connection.id,
         budget=budget,
+        visit=connection.visit(),
     )

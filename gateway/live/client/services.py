@@ -26,6 +26,7 @@ from gateway.live.hub.shared_patterns import SharedPatterns
 from gateway.live.relay.uplink import UplinkContext
 from gateway.messages.intake import Intake
 from gateway.observe.events import Events
+from gateway.observe.journal import Journal
 from gateway.rotation import Rotation
 
 
@@ -82,6 +83,7 @@ class ConnectionServices:
     ticker: Ticker
     rotation: Rotation
     events: Events
+    journal: Journal
     clock: UnixTime
     rng: Random
     tasks: Tasks

@@ -114,6 +114,7 @@ class ClientSocket:
         "_revoked",
         "_state",
         "allowance",
+        "client_code",
         "frames_in",
         "transport",
     )
@@ -134,6 +135,8 @@ class ClientSocket:
         )
         #: STOMP frames that have come.
         self.frames_in = 0
+        #: The code of the client's Close, if that came before ours.
+        self.client_code: int | None = None
         self._state = State.UNKNOWN
         self._frame_bytes = frame_bytes
         before = min(frame_bytes, BYTES_BEFORE_CONNECT)
@@ -248,6 +251,7 @@ class ClientSocket:
             self.allowance.spend(PING)
             self._answer(Opcode.PONG, event.payload)
         elif isinstance(event, Close):
+            self.client_code = event.code
             self._receive(Input.CLOSE)
 
     def _fault(self, error: WebSocketProtocolError | StompError) -> Invalid:

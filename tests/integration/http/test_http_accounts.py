@@ -71,7 +71,7 @@ async def test_a_list_is_checked_and_then_made_and_its_people_log_in(
     # The audit: who has made whom, and no password anywhere.
     assert "admin root orders: accounts_made: 2 (host: 1): hana, paul" in caplog.text
     events = gateway.services.events.after(0, limit=100)
-    assert [each.user for each in events if each.code == "accounts_made"] == ["root"]
+    assert [each.by for each in events if each.code == "accounts_made"] == ["root"]
     for each in wanted:
         assert each["password"] not in caplog.text + str(events)
 

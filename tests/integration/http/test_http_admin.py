@@ -171,7 +171,7 @@ async def test_a_user_is_disconnected_and_all_of_it_is_told(admin: Call, gateway
     assert answer.json == {"done": {gateway.cluster.bus.gateway: 2}, "missing": {}}
     assert [each.ended for each in (*paul, mina)] == ["kicked", "kicked", None]
     (event,) = [e for e in gateway.services.events.after(0, limit=9) if e.kind is Kind.ACTION]
-    assert (event.code, event.user) == ("end_user", "root")
+    assert (event.code, event.user, event.by) == ("end_user", "paul", "root")
     assert event.detail == f"end all connections of paul: {gateway.cluster.bus.gateway} 2"
     await gateway.live.registry.close(leaving(), within=1)
 

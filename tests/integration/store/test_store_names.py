@@ -39,6 +39,7 @@ async def stored(store: Store, room: int, sender: str, name: str | None = None) 
 
 #: What later migrations have added.
 LATER = (
+    "DROP TABLE journal",
     "DROP TABLE compatibility",
     "ALTER TABLE gateways DROP COLUMN name",
     "ALTER TABLE gateways DROP COLUMN hears",

@@ -7,6 +7,7 @@ import logging
 import pytest
 
 from gateway.health.states import Found, States
+from gateway.observe.journal import Journal
 
 
 class Clock:
@@ -53,8 +54,8 @@ def test_each_change_is_logged_once_with_what_follows_and_how_long_it_was(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    clock = Clock()
-    states = States(clock=clock)
+    clock, journal = Clock(), Journal()
+    states = States(clock=clock, journal=journal)
     for reason in (None, "silent", "silent", None, "silent"):
         states.take([found(reason)])
         clock.now += 5
@@ -65,6 +66,12 @@ def test_each_change_is_logged_once_with_what_follows_and_how_long_it_was(
         "bus fails no more; it did for 10 s: silent",
         "bus fails: silent; nobody hears",
         "bus fails no more; it did for 5 s: silent",
+    ]
+    assert [(entry.kind, entry.code, entry.detail) for entry in journal.take(9)] == [
+        ("state", "fails", "bus: silent; nobody hears"),
+        ("state", "works", "bus failed for 10 s: silent"),
+        ("state", "fails", "bus: silent; nobody hears"),
+        ("state", "works", "bus failed for 5 s: silent"),
     ]
     assert not list(states)
 

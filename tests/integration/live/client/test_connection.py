@@ -1,6 +1,7 @@
 """A connection that is ended while something is being found out."""
 
 import asyncio
+import logging
 import math
 import socket
 from collections import Counter
@@ -43,6 +44,7 @@ from gateway.live.client.services import Admission, ConnectionServices, Routes
 from gateway.live.client.virtual_host import VirtualHosts
 from gateway.live.relay.uplink import UplinkContext
 from gateway.observe.events import Events
+from gateway.observe.journal import Journal
 from gateway.rotation import Rotation
 from tests.budgets import budgets_of
 from tests.integration.live.relay.test_dialler import WHO
@@ -127,6 +129,7 @@ def services(
         ticker=Ticker(),
         rotation=turns or rotation(),
         events=Events(clock=lambda: 0.0),
+        journal=Journal(),
         clock=lambda: 0.0,
         rng=SystemRandom(),
         tasks=Tasks(),
@@ -258,6 +261,31 @@ async def test_a_page_that_believes_to_be_somebody_else_is_told_and_closed(
     async with connecting(tokens, ("interact-user", "a:b"), identity=identity) as client:
         command, headers, code = await client.is_refused()
     assert (command, headers["message"], code) == ("ERROR", "user_changed", 4001)
+
+
+@pytest.mark.gen_test
+async def test_the_journal_has_who_came_in_and_how_they_left_and_the_log_says_the_user(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.INFO)
+    journal = Journal()
+
+    def kept(made: ConnectionServices) -> ConnectionServices:
+        made.events.observe(journal.note)
+        return replace(made, journal=journal)
+
+    tokens = SlowTokens()
+    tokens.answer.set()
+    async with connecting(tokens, changed=kept) as client:
+        await client.hears(b"CONNECTED")
+        await client.says(Opcode.CLOSE, (1001).to_bytes(2))
+        await client.hears_until_cut_off()
+    came, left = journal.take(9)
+    assert (came.kind, came.user, came.connection) == ("connection", WHO.user, "c")
+    assert (left.kind, left.code, left.user) == ("close", "left", WHO.user)
+    assert (left.status, left.client_status) == (1000, 1001)
+    assert left.bytes_in
+    assert f"closing with 1000, user {WHO.user}: the client has asked for it" in caplog.text
 
 
 @pytest.mark.gen_test

@@ -1,0 +1,110 @@
+"""``/api/admin/events``: the journal, and what an observer may see and not do."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+
+from gateway.assembly import Gateway
+from gateway.domain.journal import Entry, EntryKind
+from tests.integration.http.conftest import Call
+
+ORDERS: dict[str, Any] = {
+    "disconnect": {"user": "kim"},
+    "admit": {"user": "kim"},
+    "revocations": {"sub": "kim"},
+    "erasures": {"user": "kim"},
+    "drain": {"node": "r1"},
+    "resume": {"node": "r1"},
+}
+
+
+@pytest.fixture
+def observer(call: Call) -> Call:
+    """Calls as an observer does."""
+    return partial(call, user="olga", roles=("observer",))
+
+
+async def events(call: Call, query: str = "") -> list[dict[str, Any]]:
+    answer = await call("GET", f"/api/admin/events{query}")
+    assert answer.status == 200, answer.json
+    found: list[dict[str, Any]] = answer.json["events"]
+    return found
+
+
+@pytest.mark.gen_test
+async def test_orders_and_refusals_are_found_with_who_gave_them_and_whom_they_concern(
+    call: Call, room: str, gateway: Gateway, observer: Call
+) -> None:
+    await call("POST", "/api/admin/disconnect", user="root", roles=("admin",), json=ORDERS["admit"])
+    assert (await call("GET", f"{room}/members", user="stranger")).status == 403
+    await gateway.journal_writer.write()
+    (order,) = await events(observer, "?user=kim&kind=action,node")
+    assert (order["code"], order["by"], order["gateway"]) == (
+        "end_user",
+        "root",
+        gateway.cluster.bus.gateway,
+    )
+    (refusal,) = await events(observer, "?user=stranger")
+    assert (refusal["kind"], refusal["status"], refusal["room"]) == ("refusal", 403, 1)
+    assert await events(observer, "?room=1&kind=refusal") == [refusal]
+    assert await events(observer, f"?to={refusal['at']}&user=stranger") == []
+    assert await events(observer, f"?from={refusal['at']}&user=stranger") == [refusal]
+
+
+@pytest.mark.gen_test
+async def test_the_journal_comes_in_pages(gateway: Gateway, observer: Call) -> None:
+    entries = [
+        Entry(at=1_700_000_000.25, kind=EntryKind.NODE, code=str(number)) for number in range(5)
+    ]
+    await gateway.services.admin.journal.add(entries, gateway="a")  # type: ignore[attr-defined]
+    first = (await observer("GET", "/api/admin/events?kind=node&size=3")).json
+    second = (
+        await observer("GET", f"/api/admin/events?kind=node&size=3&after={first['next']}")
+    ).json
+    shown = [event["code"] for event in [*first["events"], *second["events"]]]
+    assert shown == ["4", "3", "2", "1", "0"]
+    assert "next" not in second
+    assert first["events"][0]["at"] == "2023-11-14T22:13:20.250000Z"
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ("kind=closed", "kind"),
+        ("from=yesterday", "from"),
+        ("from=2026-05-04T12:00:00", "from"),
+        ("from=2026-05-04T12:00:00Z&to=2026-05-04T12:00:00Z", "from must be before to"),
+        ("room=0", "room"),
+        ("room=x", "room"),
+        ("size=201", "size"),
+        ("after=WzEsMl0", "after"),
+        ("after=W10=", "after"),
+        ("user=", "user"),
+        ("user=a&user=b", "user"),
+        ("since=1", "since"),
+    ],
+)
+async def test_a_wrong_parameter_is_named(observer: Call, query: str, named: str) -> None:
+    answer = await observer("GET", f"/api/admin/events?{query}")
+    assert answer.problem == (400, "invalid_request")
+    assert named in answer.json["detail"]
+
+
+@pytest.mark.gen_test
+async def test_an_observer_sees_the_dashboard_and_gives_no_orders(observer: Call) -> None:
+    for path in ("connections", "events", "revocations", "erasures"):
+        assert (await observer("GET", f"/api/admin/{path}")).status == 200, path
+    for path, order in ORDERS.items():
+        answer = await observer("POST", f"/api/admin/{path}", json=order)
+        assert answer.problem == (403, "access_refused"), path
+    assert (await observer("GET", "/api/admin/accounts")).status == 403
+
+
+@pytest.mark.gen_test
+async def test_others_do_not_see_the_journal(call: Call) -> None:
+    answer = await call("GET", "/api/admin/events", user="teacher", roles=("host",))
+    assert answer.problem == (403, "access_refused")

@@ -34,6 +34,10 @@ _SAFE_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 #: client still sends would destroy the answer on its way.
 LARGEST_BODY_READ: Final = 4 * 1024 * 1024
 
+#: Seconds for which the user of a request is still the one that was found: whoever sends a body is
+#: asked for before any of it is kept, and again when it has come. Access ends within a second.
+_STILL_TRUE: Final = 0.05
+
 #: Seconds for which a browser remembers a preflight's answer.
 _PREFLIGHT_SECONDS: Final = 600
 
@@ -51,6 +55,7 @@ class ApiHandler(BaseHandler):
         self._received = bytearray()
         self._place: Lease | None = None
         self._who: Identity | None = None
+        self._found_at = 0.0
 
     def prepare(self) -> Awaitable[None] | None:
         super().prepare()
@@ -139,10 +144,12 @@ class ApiHandler(BaseHandler):
 
     async def identity(self) -> Identity:
         """The user of the request. Raises :class:`NotAuthenticated`."""
+        if self._who is not None and perf_counter() < self._found_at + _STILL_TRUE:
+            return self._who
         identity = await self.services.credentials.identify(
             self.request, address=self.caller.address
         )
-        self.user, self._who = identity.user, identity
+        self.user, self._who, self._found_at = identity.user, identity, perf_counter()
         connection = self.request.connection
         if isinstance(connection, HTTP1Connection) and isinstance(connection.stream, Guarded):
             connection.stream.belongs_to(identity.user)

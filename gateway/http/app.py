@@ -92,6 +92,7 @@ def public(
         # The most frequent ones first: the routes are tried in this order.
         (r"/ws", StompHandler, socket),
         *((re.escape(path), StompHandler, socket) for path in server.stomp_paths),
+        (r"/api/rooms/([^/]+)/messages", MessagesHandler, own),
         (r"/api/session", SessionHandler, own),
         (r"/api/sessions", SessionsHandler, own),
         (r"/api/sessions/([^/]+)", OneSessionHandler, own),
@@ -102,7 +103,6 @@ def public(
         (r"/api/rooms/([^/]+)/members", MembersHandler, own),
         (r"/api/rooms/([^/]+)/members/([^/]+)", MemberHandler, own),
         (r"/api/rooms/([^/]+)/presence", PresenceHandler, own),
-        (r"/api/rooms/([^/]+)/messages", MessagesHandler, own),
         (r"/api/rooms/([^/]+)/approvals", ApprovalsHandler, own),
         (r"/api/rooms/([^/]+)/code", CodeHandler, own),
         (r"/api/rooms/([^/]+)/knocks", KnocksHandler, own),

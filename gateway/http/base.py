@@ -94,7 +94,8 @@ class BaseHandler(RequestHandler):
         # set.
         self.clear_header("Server")
         for name, value in _SECURITY_HEADERS.items():
-            self.set_header(name, value)
+            # Not by set_header, which would examine each again for every answer.
+            self._headers[name] = value
         self.set_header("Content-Security-Policy", self.content_security_policy)
         # RFC 6797, section 7.2: over TLS only, which may end at a proxy.
         hsts = self.settings.get("hsts")

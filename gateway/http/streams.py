@@ -133,6 +133,10 @@ class Guarded(IOStream):
     _is_dispensable = False
     _at_once: tuple[bytes, ...] = ()
     _is_of_many = False
+    #: Whether nothing has come since a head was asked for but what somebody waited for.
+    _listens = False
+    #: Whether the kernel sends what is small at once.
+    _has_no_delay = False
 
     def guard(self, guardian: Guardian, address: str) -> None:
         """Guard the new connection from ``address`` from now on."""
@@ -222,7 +226,7 @@ class Guarded(IOStream):
 
     def read_until_regex(self, regex: bytes, max_bytes: int | None = None) -> Awaitable[bytes]:
         # Tornado's HTTP server uses this method only to read a request's head.
-        self._awaits_head = True
+        self._awaits_head = self._listens = True
         self._has_answered = False
         future = asyncio.ensure_future(super().read_until_regex(regex, max_bytes))
         if future.done():
@@ -326,8 +330,18 @@ class Guarded(IOStream):
         if self._awaits_head and self._read_buffer.count(b"\n", 0, size) > HEAD_LINES:
             raise UnsatisfiableReadError(f"more than {HEAD_LINES} lines")
 
+    def reading(self) -> bool:
+        # Between a head and its body Tornado would leave the loop's poll and come back, by two
+        # system calls for each request.
+        return self._listens or super().reading()
+
     def _handle_events(self, fd: Any, events: int) -> None:
         began = thread_time()
+        if self._read_future is None:
+            # Something came that nobody waits for yet.
+            self._listens = False
+            if self._read_buffer_size:
+                events &= ~IOLoop.READ
         super()._handle_events(fd, events)
         self.has_taken(thread_time() - began)
         if self._has_ended and not self.closed() and not self.reading():
@@ -340,6 +354,13 @@ class Guarded(IOStream):
             self.io_loop.update_handler(self.fileno(), self._state)
 
     # Writing
+
+    def set_nodelay(self, value: bool) -> None:
+        # Tornado's HTTP server turns it on after each answer and off before the next one, by a
+        # system call each.
+        if value and not self._has_no_delay:
+            self._has_no_delay = True
+            super().set_nodelay(value)
 
     def write(self, data: bytes | memoryview) -> asyncio.Future[None]:
         self._has_answered = True

@@ -200,8 +200,11 @@ class Pipeline:
     def _check(self, draft: Draft) -> int:
         """The size of the message as JSON. Raises :class:`Invalid`, :class:`TooLarge`."""
         try:
-            # What waited was as large as it may be, without the number of its place.
-            encoded = replace(draft.numbered(None), place=None).encode()
+            message = draft.numbered(None)
+            if message.place is not None:
+                # What waited was as large as it may be, without the number of its place.
+                message = replace(message, place=None)
+            encoded = message.encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise Invalid("body must be JSON: no NaN, no infinity, no endless nesting") from error
         size = len(encoded)

@@ -530,7 +530,7 @@ class Guarded(IOStream):
 
     def _tell(self, error: GatewayError) -> None:
         """Send as much as the socket takes at once; the client may be gone, or not speak HTTP."""
-        if self._guardian is None or self._write_buffer:
+        if self._guardian is None or self._write_buffer or self.closed():
             return
         self._guardian.refused(self, error)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from tornado.iostream import StreamClosedError
 
 from gateway.assembly import Gateway
 from gateway.config import Config
@@ -33,6 +34,26 @@ async def test_a_body_of_many_small_chunks_is_refused_and_one_of_large_ones_is_n
         assert status == wanted
         assert (b"send larger ones" in body) == (wanted == 400)
     assert gateway.services.events.counts[Kind.REFUSAL, "invalid_request", 400] == (wanted == 400)
+
+
+@pytest.mark.gen_test
+async def test_chunks_that_are_left_of_a_closed_connection_are_refused_without_a_word(
+    dial: Open, public: Listener
+) -> None:
+    """Tornado reads on in what it has received, though the socket lingers already."""
+    async with dial() as (reader, writer):
+        writer.write(ASK)
+        assert (await answer(reader))[0] == 200
+        (stream,) = public._server._places._addresses
+        stream._has_answered = True
+        stream._read_buffer += b"1\r\n" * 2 * CHUNKS
+        stream._read_buffer_size = len(stream._read_buffer)
+        stream.close()
+        for _ in range(CHUNKS):
+            assert await stream.read_until(b"\r\n", 64) == b"1\r\n"
+        with pytest.raises(StreamClosedError):
+            await stream.read_until(b"\r\n", 64)
+        assert await until_closed(reader) == b""
 
 
 @pytest.mark.parametrize("parts", [1, 2])

@@ -7,7 +7,6 @@ time: a class that logs in meanwhile waits for one hash at most.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 from collections import Counter
@@ -113,11 +112,9 @@ class AccountDesk:
         to be done for each of the many lines. Raises :class:`Invalid`."""
         await self._permissions.require(who, Action.ADMINISTER)
         try:
-            # Some milliseconds for a long one.
-            lines = await asyncio.to_thread(account_lines, text)
+            read = await in_turns(account_lines(text), partial(listed, choose=secrets.choice))
         except ValueError as error:
             raise Invalid(f"the list: {error}") from error
-        read = await in_turns(lines, partial(listed, choose=secrets.choice))
         users = [each.account.user for each in read if each.account is not None]
         return await in_turns(read, Judge(await self._store.known_accounts(users)).entry)
 

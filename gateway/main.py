@@ -286,7 +286,7 @@ def _open(
             descriptors=descriptors.for_clients,
             spare=min(SPARE, descriptors.for_probes),
             rotation=f.rotation,
-            known=gateway.services.credentials.verified_lately,
+            known=gateway.services.credentials.claimed,
         ),
     )
     internal = Listener(

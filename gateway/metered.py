@@ -1,4 +1,4 @@
-"""Work whose time on the event loop is measured, without the time in which it waits."""
+"""Work whose time is measured, without the time in which it waits."""
 
 from __future__ import annotations
 
@@ -6,24 +6,35 @@ from collections.abc import Callable, Coroutine, Generator
 from time import thread_time
 from typing import Any, Generic, TypeVar
 
+from gateway.payer import Payer, payer
+
 T = TypeVar("T")
 
 
 class Metered(Generic[T]):
     """A coroutine to be awaited; ``took`` is called after each of its steps with the seconds of a
-    processor that this thread has had in it."""
+    processor that this thread has had in it, ``pays`` with those that other threads have had for
+    it."""
 
-    __slots__ = ("_took", "_work")
+    __slots__ = ("_pays", "_took", "_work")
 
-    def __init__(self, work: Coroutine[Any, Any, T], took: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        work: Coroutine[Any, Any, T],
+        took: Callable[[float], None],
+        *,
+        pays: Payer | None = None,
+    ) -> None:
         self._work = work
         self._took = took
+        self._pays = pays
 
     def __await__(self) -> Generator[Any, Any, T]:
         work, took = self._work, self._took
         error: BaseException | None = None
         try:
             while True:
+                before = payer.set(self._pays)
                 began = thread_time()
                 try:
                     waits_for = work.send(None) if error is None else work.throw(error)
@@ -32,6 +43,7 @@ class Metered(Generic[T]):
                     return result
                 finally:
                     took(thread_time() - began)
+                    payer.reset(before)
                 error = None
                 try:
                     yield waits_for

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -122,11 +121,9 @@ class Rosters:
         else:
             await self._permissions.require(who, Action.MANAGE_ROOM, room)
         try:
-            # Some milliseconds for a long one.
-            lines = await asyncio.to_thread(lines_of, text)
+            read = await in_turns(lines_of(text), partial(_read, role=role))
         except ValueError as error:
             raise Invalid(f"the list: {error}") from error
-        read = await in_turns(lines, partial(_read, role=role))
         users = [entry.user for entry in read if entry.user is not None]
         members: Collection[str] = ()
         if room is not None:

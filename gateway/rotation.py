@@ -37,6 +37,11 @@ _LATELY: Final = 0.25
 #: Turns of the loop between two with work for clients that ask for much. A post needs two dozen of
 #: its own, and passes most of them by. One without any work takes some microseconds.
 BETWEEN: Final = 8
+#: For each second that threads compute for a client that asks for much, seconds in which it begins
+#: nothing while somebody else is about: a thread takes the interpreter from the loop whenever that
+#: waits for its sockets, so turns of the loop are no measure for it.
+REST: Final = 3.0
+LONGEST_REST: Final = 1.0
 #: Seconds after which nobody else is about: as long as a request takes.
 _ABOUT: Final = 0.05
 #: Seconds of work that are not worth a callback to begin counting anew.
@@ -87,12 +92,26 @@ class Share:
     what it has meanwhile is ``owed``. ``request`` is the time that its next request will probably
     take, in seconds. ``lately`` is the time that it has had up to the moment ``at``, of which less
     and less counts. ``refused_at`` is the moment at which it hears the last of its refusals.
+    ``computing`` is the time that threads will probably have for its next request, ``rests_until``
+    the moment until which it begins nothing for what they have had.
     """
 
-    __slots__ = ("at", "lately", "owed", "rank", "refused_at", "request", "tag", "waiting")
+    __slots__ = (
+        "at",
+        "computing",
+        "lately",
+        "owed",
+        "rank",
+        "refused_at",
+        "request",
+        "rests_until",
+        "tag",
+        "waiting",
+    )
 
     def __init__(self) -> None:
         self.tag = self.owed = self.lately = self.at = self.refused_at = 0.0
+        self.computing = self.rests_until = 0.0
         self.request = REQUEST
         self.rank = 0
         self.waiting: deque[Waiting] = deque()
@@ -181,6 +200,10 @@ class Rotation:
         """Expect of the share's next requests what this one has taken."""
         share.request = max(REQUEST, share.request + _WEIGHT * (seconds - share.request))
 
+    def learn_computing(self, seconds: float, share: Share) -> None:
+        """Expect of the share's next requests that threads compute for as long as for this one."""
+        share.computing += _WEIGHT * (seconds - share.computing)
+
     def charge(self, seconds: float, share: Share) -> None:
         """Count work for the share that was not done in one of its turns."""
         self.charge_too(seconds, share)
@@ -196,6 +219,13 @@ class Rotation:
             self._highest = max(self._highest, share.tag)
         self._note(seconds, share)
 
+    def rest(self, seconds: float, share: Share) -> None:
+        """Let the share rest for so much time of a thread, that was had or will be."""
+        if seconds:
+            now = self.clock()
+            until = max(share.rests_until, now) + REST * seconds
+            share.rests_until = min(until, now + LONGEST_REST)
+
     def wait(self, turn: Turn, share: Share) -> Waiting:
         """Call ``turn`` in a later turn of the loop. It may :meth:`spend`."""
         waiting = Waiting(turn)
@@ -210,12 +240,23 @@ class Rotation:
             share.tag = max(share.tag, self._virtual - CREDIT)
             self._queue(share)
         share.waiting.append(waiting)
-        if not self._scheduled:
+        if self._heap and not self._scheduled:
             self._schedule()
 
     def _queue(self, share: Share) -> None:
+        now = self.clock()
+        if share.rests_until > now and now < self._company and self.asks_for_much(share):
+            asyncio.get_running_loop().call_later(share.rests_until - now, self._has_rested, share)
+            return
         share.rank = next(self._ranks)
         heappush(self._heap, share)
+
+    def _has_rested(self, share: Share) -> None:
+        share.tag = max(share.tag, self._virtual - CREDIT) + share.owed
+        share.owed = 0.0
+        self._queue(share)
+        if self._heap and not self._scheduled:
+            self._schedule()
 
     def _schedule(self) -> None:
         self._scheduled = True

@@ -1,8 +1,8 @@
 """Settings of Python's threads: the event loop gets the interpreter back soon.
 
 A thread that computes keeps the interpreter for five milliseconds by default, and the loop waits
-for it after each of its system calls. So threads that read the history delayed a request, which
-needs a dozen turns of the loop, by half a tenth of a second.
+for it after each of its system calls: a request, which needs two dozen turns of the loop, may be
+delayed by a tenth of a second. Giving it back costs some microseconds.
 https://docs.python.org/3/library/sys.html#sys.setswitchinterval
 """
 
@@ -12,7 +12,7 @@ import sys
 from typing import Final
 
 #: Seconds that a thread may keep the interpreter while another one wants it.
-SWITCH: Final = 0.001
+SWITCH: Final = 0.000_2
 
 
 def settle() -> None:

@@ -12,6 +12,7 @@ import logging
 import traceback
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import PurePath
@@ -190,7 +191,8 @@ class Job:
     def _begin(self) -> None:
         self._timer = None
         self._began = self._loop.time()
-        self._task = self._loop.create_task(self._run(), name=self.name)
+        # It is nobody's, whoever's request has begun it.
+        self._task = self._loop.create_task(self._run(), name=self.name, context=Context())
         self._task.add_done_callback(self._ended)
 
     async def _run(self) -> None:

@@ -134,6 +134,19 @@ class Credentials:
             return None
         return None if identity is None else identity.user
 
+    def claimed(self, headers: HTTPHeaders) -> str | None:
+        """The user of a token or cookie that was valid a moment ago, or of a cookie that a gateway
+        has signed: of both it is known without asking anybody. The session may have ended."""
+        if (user := self.verified_lately(headers)) is not None or "Authorization" in headers:
+            return user
+        if (cookie := _cookie(headers)) is None:
+            return None
+        name, value = cookie
+        try:
+            return self._sessions.verify(value, secure=name == SECURE_COOKIE).user
+        except (NotAuthenticated, KeptOut):
+            return None
+
     async def identify(self, request: HTTPServerRequest, *, address: str) -> Identity:
         """The user of the request. Raises :class:`NotAuthenticated`, :class:`KeptOut`,
         :class:`HookUnavailable`, :class:`StoreUnavailable`, and :class:`UserChanged` if the caller

@@ -22,7 +22,7 @@ def read_accounts(file: Path) -> list[NewAccount]:
     """The accounts of a CSV file whose first line names its columns; who has no password there gets
     a new one. Raises :class:`Unusable`, which names the line."""
     try:
-        lines = account_lines(decoded(file.read_bytes()))
+        lines = list(account_lines(decoded(file.read_bytes())))
     except (OSError, ValueError) as error:
         raise Unusable(f"{file}: cannot be read: {error}") from error
     found: dict[str, NewAccount] = {}

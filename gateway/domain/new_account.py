@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final, Self
 
@@ -77,13 +77,12 @@ class Listed:
     why: str | None = None
 
 
-def account_lines(text: str) -> Sequence[Line]:
+def account_lines(text: str) -> Iterator[Line]:
     """The lines of a list whose first line names the columns (``user``, ``password``, ``roles``,
-    ``name``). The ``ValueError`` says what is wrong with all of it."""
-    lines = lines_of(text)
-    if not lines or not has_heads(text):
+    ``name``), read one after the other. The ``ValueError`` says what is wrong with all of it."""
+    if not has_heads(text):
         raise ValueError("its first line must be: user,password,roles,name")
-    return lines
+    yield from lines_of(text)
 
 
 def listed(line: Line, choose: Callable[[str], str]) -> Listed:

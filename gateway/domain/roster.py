@@ -5,13 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Final
 
 #: Lines of a list, and names of one; a room may have fewer members.
 MOST_LINES: Final = 5_000
+#: Characters of a list: so many lines of sixty.
+MOST_CHARACTERS: Final = 60 * MOST_LINES
+#: Bytes of a list as a JSON string: of a character of Korean there are three, a tab is ``\\t``.
+MOST_BYTES: Final = 4 * MOST_CHARACTERS
+#: Cells of one line: all names may stand in one, with blanks and separators between them.
+_MOST_CELLS: Final = 2 * MOST_LINES
 #: In this order: a spreadsheet copies with tabs, and Excel saves with the semicolon in some
 #: countries; both have commas within cells.
 _SEPARATORS: Final = "\t;,"
@@ -60,60 +65,62 @@ def decoded(raw: bytes) -> str:
     raise ValueError("the text is neither UTF-8 nor UTF-16 nor CP949 (Korean Excel)")
 
 
-def lines_of(text: str) -> list[Line]:
-    """The people of a list.
+def lines_of(text: str) -> Iterator[Line]:
+    """The people of a list, read one after the other.
 
     With a first line that names the columns (in English or Korean), or with tabs, each line is one
     person: the user's name, then the name to show. Otherwise each name stands for itself, whatever
     stands between them: commas, semicolons, line breaks. The ``ValueError`` says what is wrong.
     """
-    rows = _rows(text.removeprefix("\ufeff"))
-    if len(rows) > MOST_LINES:
-        raise ValueError(f"a list may have at most {MOST_LINES} lines")
-    if not rows:
-        return []
-    head = _head(rows[0][1])
-    if head is not None:
-        return [Line(number, _by_column(cells, head)) for number, cells in rows[1:]]
-    if "\t" in text:
-        columns = ("user", "name")
-        return [Line(number, _by_column(cells, columns)) for number, cells in rows]
     # Whoever types a list mixes separators; in quotes they belong to a name.
     between = re.compile("$^" if '"' in text else "[,;]")
-    names = (
-        Line(number, {"user": name})
-        for number, cells in rows
-        for cell in cells
-        for name in map(str.strip, between.split(cell))
-        if name
-    )
-    # A line may have any number of them.
-    found = list(islice(names, MOST_LINES + 1))
-    if len(found) > MOST_LINES:
-        raise ValueError(f"a list may have at most {MOST_LINES} names")
-    return found
+    columns: tuple[str, ...] | None = ("user", "name") if "\t" in text else None
+    found = 0
+    for place, (number, cells) in enumerate(_rows(text)):
+        if place == 0 and (head := _head(cells)) is not None:
+            columns = head
+        elif columns is not None:
+            yield Line(number, _by_column(cells, columns))
+        else:
+            # A line may have any number of them.
+            for name in _names(cells, between):
+                found += 1
+                if found > MOST_LINES:
+                    raise ValueError(f"a list may have at most {MOST_LINES} names")
+                yield Line(number, {"user": name})
 
 
 def has_heads(text: str) -> bool:
     """Whether the first line names the columns. The ``ValueError`` says what is wrong with it."""
-    rows = _rows(text.removeprefix("\ufeff"))
-    return bool(rows) and _head(rows[0][1]) is not None
+    first = next(_rows(text), None)
+    return first is not None and _head(first[1]) is not None
 
 
-def _rows(text: str) -> list[tuple[int, list[str]]]:
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
     """The lines that are not empty, with their numbers and cells."""
+    text = text.removeprefix("\ufeff")
     # Of a first line with several separators the strongest one counts.
     separator = next((each for each in _SEPARATORS if each in text), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-    rows: list[tuple[int, list[str]]] = []
+    found = 0
     try:
         for row in reader:
+            if len(row) > _MOST_CELLS:
+                raise ValueError(f"line {reader.line_num} has more than {_MOST_CELLS} cells")
             cells = [" ".join(cell.split()) for cell in row]
             if any(cells):
-                rows.append((reader.line_num, cells))
+                found += 1
+                if found > MOST_LINES:
+                    raise ValueError(f"a list may have at most {MOST_LINES} lines")
+                yield reader.line_num, cells
     except csv.Error as error:
         raise ValueError(f"line {reader.line_num}: {error}") from error
-    return rows
+
+
+def _names(cells: Sequence[str], between: re.Pattern[str]) -> Iterator[str]:
+    """The names in a line that has no columns."""
+    names = (name.strip() for cell in cells for name in between.split(cell))
+    return filter(None, names)
 
 
 def _head(cells: Sequence[str]) -> tuple[str, ...] | None:

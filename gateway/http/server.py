@@ -8,7 +8,7 @@ import logging
 import math
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -16,6 +16,7 @@ from typing import Any, Final
 from tornado.httpserver import HTTPServer, _HTTPRequestContext
 from tornado.httputil import (
     HTTPHeaders,
+    HTTPInputError,
     HTTPMessageDelegate,
     RequestStartLine,
     ResponseStartLine,
@@ -30,6 +31,7 @@ from gateway.budget.rank import Rank
 from gateway.budget.table import HTTP_CONNECTIONS, HTTP_CONNECTS, Scope
 from gateway.descriptors import lowest_free
 from gateway.errors import GatewayError, TooManyConnects, TooManyHttp, outcome
+from gateway.http.caller import nearest
 from gateway.http.lingering import Lingering
 from gateway.http.open_connections import Open
 from gateway.http.serving import Serving
@@ -97,12 +99,20 @@ class Capacity:
         """Give a new connection its share of the rotation."""
         if self._rotation is None:
             return
-        if stream.address in self._trusted_proxies:
-            # Behind it there are many clients, whose requests come one after the other.
-            stream.take_turns(self._rotation, Share(), of_many=True)
-        else:
-            known = share_key(None, stream.address)
-            stream.take_turns(self._rotation, self._rotation.share(known))
+        address = stream.address
+        stream.take_turns(
+            self._rotation,
+            self._rotation.share(share_key(None, address)),
+            whose=partial(self._whose, address),
+            of_many=address in self._trusted_proxies,
+        )
+
+    def _whose(self, peer: str, head: bytes) -> Hashable:
+        """The key of a client's share, as far as its request's head tells without asking anybody:
+        many have the same address, a school's or a proxy's."""
+        headers = _headers(head)
+        address = nearest(peer, headers, trusted_proxies=self._trusted_proxies)
+        return share_key(self._known(headers), address)
 
     def accept(self, some: Turn) -> Waiting | None:
         """Accept some connections now, or when it is their turn: they are taken as one client,
@@ -191,6 +201,14 @@ class FixedCapacity:
 
     def hold(self, _: str) -> Lease:
         return Lease([(self._places, IN_ALL)], 1)
+
+
+def _headers(head: bytes) -> HTTPHeaders:
+    """The headers of a request's head; none if they are wrong, which is answered later."""
+    try:
+        return HTTPHeaders.parse(head.partition(b"\n")[2].decode("latin-1"))
+    except HTTPInputError:
+        return HTTPHeaders()
 
 
 def _no_descriptor() -> GatewayError:

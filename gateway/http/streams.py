@@ -10,7 +10,7 @@ import socket
 import struct
 import sys
 import termios
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from functools import partial
 from time import thread_time
@@ -74,6 +74,10 @@ _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _READ_OR_WRITE: Final = IOLoop.READ | IOLoop.WRITE
 
 
+#: The key of the share of the client that has sent a request's head.
+Whose = Callable[[bytes], Hashable]
+
+
 class Guardian(Protocol):
     """The server, as far as its streams know it."""
 
@@ -127,11 +131,14 @@ class Guarded(IOStream):
     _share: Share | None = None
     #: Seconds of the loop's time that the request has had, and those that were counted.
     _has_had = _counted = 0.0
+    #: Seconds that threads have computed for the request, and those that its client rests for.
+    _computed = _rested = 0.0
     #: Whether a handler has the request.
     _is_handled = False
     #: Whether nothing is lost with the request, though it may have come as a whole.
     _is_dispensable = False
     _at_once: tuple[bytes, ...] = ()
+    _whose: Whose | None = None
     _is_of_many = False
     #: Whether nothing has come since a head was asked for but what somebody waited for.
     _listens = False
@@ -152,19 +159,23 @@ class Guarded(IOStream):
         share: Share,
         *,
         at_once: tuple[bytes, ...] = (),
+        whose: Whose | None = None,
         of_many: bool = False,
     ) -> None:
         """Begin requests only in the turns that the ``share`` has of the ``rotation``; but those
         whose heads begin like a probe's, as long as these are few, or like one of ``at_once``, at
-        once. ``of_many``: it carries many users' requests, and keeps its share."""
-        self._rotation, self._share, self._is_of_many = rotation, share, of_many
-        self._at_once = at_once
+        once. ``whose``: asked for the share until the user is known; ``of_many``: and from then on,
+        too, because one client's request follows another's."""
+        self._rotation, self._share = rotation, share
+        self._at_once, self._whose, self._is_of_many = at_once, whose, of_many
 
     def belongs_to(self, user: str) -> None:
         """Let the next requests take the user's turns: nobody waits behind the requests of unknown
         clients at the same address."""
-        if self._rotation is None or self._is_of_many:
+        if self._rotation is None:
             return
+        if not self._is_of_many:
+            self._whose = None
         share = self._rotation.share(share_key(user, self.address))
         if share is not self._share:
             # Whoever opens a connection for each request has it all as somebody unknown.
@@ -207,12 +218,24 @@ class Guarded(IOStream):
             rotation.learn(self._has_had, share)
         self._counted = self._has_had
 
+    def has_computed(self, seconds: float) -> None:
+        """Count so much time that a thread has had for the request."""
+        rotation, share = self._rotation, self._share
+        if rotation is None or share is None:
+            return
+        rotation.charge_too(seconds, share)
+        self._computed += seconds
+        if self._computed > self._rested:
+            rotation.rest(self._computed - self._rested, share)
+            self._rested = self._computed
+
     def has_ended(self) -> None:
         """The request is over."""
         if self._rotation is not None and self._share is not None:
             self._rotation.learn(self._has_had, self._share)
+            self._rotation.learn_computing(self._computed, self._share)
         self._is_handled = False
-        self._has_had = self._counted = 0.0
+        self._has_had = self._counted = self._computed = self._rested = 0.0
 
     def leave(self) -> None:
         """Guard it no longer: it is closed, or has become a WebSocket."""
@@ -254,11 +277,14 @@ class Guarded(IOStream):
         finally:
             # Its error would hold this frame, and this frame the error.
             del head
+        if self._whose is not None:
+            self._share = rotation.share(self._whose(found))
         share = self._share
         if share is None:
             return found
         self._is_handled = True
         self._counted += share.request
+        self._rested = share.computing
         if found.startswith(_PROBES):
             if rotation.may_probe():
                 return found
@@ -266,6 +292,7 @@ class Guarded(IOStream):
             share = rotation.share(("probes", network_of(self.address)))
         elif rotation.may_work(share) or (self._at_once and found.startswith(self._at_once)):
             rotation.charge(share.request, share)
+            rotation.rest(share.computing, share)
             return found
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
@@ -579,6 +606,7 @@ class GuardedTlsStream(Guarded, SSLIOStream):
 def _begin(turn: asyncio.Future[bool], rotation: Rotation, share: Share) -> None:
     if not turn.done():
         rotation.spend(share.request)
+        rotation.rest(share.computing, share)
         turn.set_result(True)
 
 

@@ -26,13 +26,13 @@ def get(connection: Connection, user: str) -> Account | None:
     return None if row is None else of_row(row)
 
 
-def known(connection: Connection, users: Sequence[str]) -> set[str]:
+def known(connection: Connection, users: Sequence[str]) -> list[str]:
     """Those of the users who have an account."""
-    found: set[str] = set()
+    found: list[str] = []
     for start in range(0, len(users), _PORTION):
         portion = [user for user in users[start : start + _PORTION] if is_text(user)]
         these = select(accounts.c.user_id).where(accounts.c.user_id.in_(portion))
-        found.update(connection.execute(these).scalars())
+        found.extend(connection.execute(these).scalars())
     return found
 
 

@@ -207,13 +207,18 @@ def saw_knock(connection: Connection, id: str, at: datetime) -> None:
     connection.execute(update(knocks).where(knocks.c.id == id).values(seen_at=at))
 
 
-def waiting(connection: Connection, room: int, now: datetime) -> list[Knock]:
-    """The knocks of those who wait now, the first one first."""
+def waiting(connection: Connection, room: int, now: datetime) -> Sequence[Row[Any]]:
+    """The rows of those who wait now, the first one first."""
     if not is_room(room):
         return []
     waits = and_(knocks.c.state == KnockState.WAITING, knocks.c.seen_at >= now - GONE)
     query = select(knocks).where(knocks.c.room == room, waits).order_by(knocks.c.number)
-    return [_knock(row) for row in connection.execute(query)]
+    return connection.execute(query).all()
+
+
+def of_rows(rows: Sequence[Row[Any]]) -> list[Knock]:
+    """The knocks in the rows of :func:`waiting`."""
+    return [_knock(row) for row in rows]
 
 
 def answer_knocks(

@@ -10,9 +10,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import Connection
+
+from gateway.payer import Bill
 
 T = TypeVar("T")
 
@@ -63,7 +66,7 @@ class GroupCommit:
         What it raises is raised here, and nothing of it is stored; the others do not notice.
         """
         loop = asyncio.get_running_loop()
-        write = _Write(change, late, loop.create_future())
+        write = _Write(partial(_paid, Bill(), change), late, loop.create_future())
         self._waiting.append(write)
         try:
             self._submit(lambda: self._commit(loop))
@@ -133,6 +136,11 @@ class GroupCommit:
         except BaseException as error:
             write.error = error
             del write
+
+
+def _paid(bill: Bill, change: Callable[[Connection], T], connection: Connection) -> T:
+    """Make a change, for which its caller pays; the commit is everybody's."""
+    return bill.of(lambda: change(connection))
 
 
 def _settle(group: Sequence[_Write]) -> None:

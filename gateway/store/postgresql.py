@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from gateway.database_url import PostgresServer
 from gateway.errors import StoreUnavailable
+from gateway.payer import Bill
 from gateway.store import post_function, schema
 from gateway.store.database import CONNECTIONS, Readers
 from gateway.store.failures import Consequence, consequence, reason, unavailable
@@ -124,7 +125,9 @@ class PostgresDatabase:
     ) -> T:
         found = await self._ask(self._scanning[readers], query)
         threads = self._threads[readers]
-        return await asyncio.get_running_loop().run_in_executor(threads, make, found)
+        return await asyncio.get_running_loop().run_in_executor(
+            threads, Bill().of, lambda: make(found)
+        )
 
     async def write(self, change: Callable[[Connection], T]) -> T:
         return await self._run(self._engine, change, writes=True)

@@ -23,6 +23,7 @@ from sqlalchemy import URL, Connection, Engine, QueuePool, create_engine, event
 from sqlalchemy.exc import DBAPIError
 
 from gateway.errors import StoreUnavailable
+from gateway.payer import Bill
 from gateway.store import schema, write_ahead_log
 from gateway.store.database import Readers
 from gateway.store.failures import Consequence, consequence, reason, unavailable
@@ -175,7 +176,7 @@ class SqliteDatabase:
     ) -> T:
         return await self._in_time(
             asyncio.get_running_loop().run_in_executor(
-                threads, partial(_transaction, engine, work, self._late)
+                threads, Bill().of, partial(_transaction, engine, work, self._late)
             )
         )
 

@@ -405,8 +405,10 @@ class Store:
         return knock
 
     async def knocks(self, room: int, now: datetime) -> list[Knock]:
-        """Those who wait at the room's door now, the first one first."""
-        return await self._database.read(partial(class_codes.waiting, room=room, now=now))
+        """Those who wait at the room's door now, the first one first. There may be hundreds, so
+        that memberships are read by other threads."""
+        query = partial(class_codes.waiting, room=room, now=now)
+        return await self._database.scan(query, class_codes.of_rows)
 
     async def answer_knocks(
         self, room: int, numbers: Collection[int] | None, state: KnockState, now: datetime
@@ -792,8 +794,9 @@ class Store:
         return await self.account(user) is not None
 
     async def known_accounts(self, users: Sequence[str]) -> set[str]:
-        """Those of the users who can log in with a password."""
-        return await self._database.read(partial(accounts.known, users=users))
+        """Those of the users who can log in with a password. There may be thousands, so that
+        memberships are read by other threads."""
+        return await self._database.scan(partial(accounts.known, users=users), set)
 
     async def put_account(self, account: Account) -> None:
         """Create the account, or replace its password hash and roles, which ends its sessions.

@@ -8,6 +8,7 @@ import pytest
 
 from gateway import metered
 from gateway.metered import Metered
+from gateway.payer import payer
 
 
 class Clock:
@@ -98,5 +99,32 @@ def test_a_cancellation_reaches_the_work_which_may_go_on(clock: Clock) -> None:
             await task
         assert told == ["cancelled", "cleaned up"]
         assert steps == [0, 1, 0]
+
+    asyncio.run(main())
+
+
+def test_who_pays_for_threads_is_known_in_each_step_and_not_between_them() -> None:
+    async def main() -> None:
+        paid: list[float] = []
+        known: list[object] = []
+
+        async def work() -> None:
+            known.append(payer.get())
+            await asyncio.sleep(0)
+            known.append(payer.get())
+            # It is another's time.
+            await Metered(inner(), lambda _: None)
+            known.append(payer.get())
+            raise ZeroDivisionError
+
+        async def inner() -> None:
+            known.append(payer.get())
+            await asyncio.sleep(0)
+
+        append = paid.append
+        with pytest.raises(ZeroDivisionError):
+            await Metered(work(), lambda _: None, pays=append)
+        assert known == [append, append, None, append]
+        assert payer.get() is None
 
     asyncio.run(main())

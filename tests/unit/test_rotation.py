@@ -11,9 +11,11 @@ from gateway.rotation import (
     BETWEEN,
     HELD,
     LONGEST_HELD,
+    LONGEST_REST,
     PROBING,
     REFUSALS,
     REQUEST,
+    REST,
     TURN,
     Rotation,
     Share,
@@ -237,6 +239,62 @@ def test_who_had_much_lately_waits_and_is_forgiven_soon() -> None:
         assert rotation.may_work(share)
 
     virtual_time.run(main())
+
+
+def resting(stage: Stage) -> tuple[Share, Share]:
+    """Two shares that ask for much, the first of which rests for a second of a thread's time."""
+    shares = Share(), Share()
+    for share in shares:
+        stage.rotation.charge_too(1.0, share)
+    stage.rotation.rest(0.1, shares[0])
+    return shares
+
+
+def test_who_lets_threads_compute_begins_nothing_for_a_multiple_of_that_time() -> None:
+    async def main() -> None:
+        stage = Stage()
+        loop = asyncio.get_running_loop()
+        stage.rotation = Rotation(clock=loop.time, cpu=loop.time)
+        rests, other = resting(stage)
+        stage.rotation.may_work(Share())
+        stage.ask("rests", rests, seconds=0.0, times=2)
+        stage.ask("other", other, seconds=0.0)
+        await turns_of_the_loop(lambda: bool(stage.served))
+        # It keeps nobody else waiting, though it came before.
+        assert stage.served == ["other"]
+        while loop.time() < REST * 0.1 - 0.02:
+            # Somebody who asks for little is about.
+            stage.rotation.may_work(Share())
+            await asyncio.sleep(0.01)
+        assert stage.served == ["other"]
+        await asyncio.sleep(0.05)
+        assert stage.served == ["other", "rests", "rests"]
+
+    virtual_time.run(main())
+
+
+def test_nobody_rests_for_threads_while_nobody_else_is_about_or_for_having_little() -> None:
+    async def main() -> None:
+        stage = Stage()
+        rests, _ = resting(stage)
+        stage.ask("alone", rests, seconds=0.0)
+        await turns_of_the_loop(lambda: bool(stage.served))
+        little = Share()
+        stage.rotation.charge_too(0.001, little)
+        stage.rotation.rest(0.001, little)
+        stage.rotation.may_work(Share())
+        stage.ask("little", little, seconds=0.0)
+        await turns_of_the_loop(lambda: len(stage.served) == 2)
+
+    virtual_time.run(main())
+
+
+def test_a_rest_has_an_end() -> None:
+    stage = Stage()
+    share = Share()
+    for _ in range(100):
+        stage.rotation.rest(1.0, share)
+    assert share.rests_until <= LONGEST_REST
 
 
 def test_work_is_done_at_once_until_the_turn_of_the_loop_is_used_up() -> None:

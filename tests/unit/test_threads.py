@@ -15,6 +15,6 @@ def _as_before() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
-def test_the_loop_waits_for_a_millisecond_at_most() -> None:
+def test_the_loop_waits_for_a_fifth_of_a_millisecond() -> None:
     threads.settle()
-    assert sys.getswitchinterval() == pytest.approx(0.001)
+    assert sys.getswitchinterval() == pytest.approx(0.000_2)

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator
 
 from gateway.account_desk import MOST_AT_ONCE, Entry
 from gateway.domain.message import timestamp
 from gateway.domain.new_account import NewAccount
+from gateway.domain.roster import MOST_BYTES, MOST_CHARACTERS
 from gateway.domain.shown_account import ShownAccount
 from gateway.http.body import Body
 from gateway.http.handlers.admin import AdminHandler
 from gateway.http.names import user_in_path
-
-#: Characters of a list: 5,000 lines of sixty.
-_LONGEST: Final = 300_000
-#: Bytes of a body with such a list, as JSON has it.
-_LARGEST: Final = 4 * _LONGEST
 
 
 class AccountsQuery(Body):
@@ -32,7 +28,7 @@ class AccountsQuery(Body):
 class ListOfAccounts(Body):
     """The body with a list, whose first line names its columns."""
 
-    text: Annotated[str, Field(max_length=_LONGEST)]
+    text: Annotated[str, Field(max_length=MOST_CHARACTERS)]
 
 
 class OneAccount(Body):
@@ -98,7 +94,7 @@ class AdminAccountsCheckHandler(AdminHandler):
 
     @property
     def most_body(self) -> int:
-        return _LARGEST
+        return MOST_BYTES
 
     async def post(self) -> None:
         entries = await self.services.account_desk.check(

@@ -3,30 +3,36 @@ added."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from gateway.domain.room import MemberRole
+from gateway.domain.roster import MOST_BYTES, MOST_CHARACTERS
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
 from gateway.rosters import Entry
-
-#: Characters of a list.
-_LONGEST: Final = 300_000
 
 
 class List(Body):
     """The body with a list. ``role``: of lines that say none; ``add``: not only check it;
     ``unknown``: and add those, too, who have no account."""
 
-    text: Annotated[str, Field(max_length=_LONGEST)]
+    text: Annotated[str, Field(max_length=MOST_CHARACTERS)]
     role: Annotated[MemberRole, Field(strict=False)] = MemberRole.PARTICIPANT
     add: bool = False
     unknown: bool = False
 
 
-class RosterHandler(ApiHandler):
+class _ListHandler(ApiHandler):
+    """A resource that takes a list of people."""
+
+    @property
+    def most_body(self) -> int:
+        return MOST_BYTES
+
+
+class RosterHandler(_ListHandler):
     """A list of people for a room: POST checks it, and adds them."""
 
     async def post(self, room: str) -> None:
@@ -49,7 +55,7 @@ class RosterHandler(ApiHandler):
         self.write_json({"entries": await self.in_turns(entries, _entry), "added": added})
 
 
-class NewRosterHandler(ApiHandler):
+class NewRosterHandler(_ListHandler):
     """A list of people for a room that is to be made: POST checks it."""
 
     async def post(self) -> None:

@@ -190,7 +190,7 @@ class Reader:
 
     async def _work(self, waiting: Work, frames: Incoming) -> None:
         try:
-            await Metered(waiting, self._took)
+            await Metered(waiting, self._took, pays=self._computed)
         except Exception as error:
             self._consumer.failed(error)
         else:
@@ -209,6 +209,11 @@ class Reader:
     def _took(self, seconds: float) -> None:
         """Work that has to wait goes on outside of the client's turns, and counts as they do."""
         self._rotation.charge(seconds, self._socket.transport.share)
+
+    def _computed(self, seconds: float) -> None:
+        """So does what threads compute for it, though it takes nothing of a turn of the loop."""
+        self._rotation.charge_too(seconds, self._socket.transport.share)
+        self._rotation.rest(seconds, self._socket.transport.share)
 
     def _broken_off(self, fault: Exception) -> None:
         """Work was cancelled, perhaps by somebody else: nothing that came after would be read."""

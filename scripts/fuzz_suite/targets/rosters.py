@@ -16,7 +16,7 @@ def check(data: bytes) -> None:
     cells without line breaks; each name of a plain list stands in the text."""
     try:
         text = decoded(data)
-        lines = lines_of(text)
+        lines = list(lines_of(text))
     except ValueError:
         return
     assert len(lines) <= MOST_LINES

@@ -292,7 +292,7 @@ def public(
             budgets,
             frozenset(settings.server.trusted_proxies),
             rotation=rotation(),
-            known=gateway.services.credentials.verified_lately,
+            known=gateway.services.credentials.claimed,
         ),
     )
     io_loop.run_sync(partial(_open, listener))

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from gateway.domain.roster import MOST_BYTES, MOST_CHARACTERS, MOST_LINES
 from gateway.http.streams import Guarded
 from gateway.store import Account, Store
-from tests.integration.http.conftest import Call
+from tests.integration.http.conftest import Answer, Call
 
 
 @pytest.fixture
@@ -74,6 +75,20 @@ async def test_a_long_list_has_a_turn_of_its_user_for_each_moment_of_work(
     assert len(read.json["entries"]) == 3_000
     # Reading a name alone takes a hundredth of one.
     assert turns >= 10
+
+
+@pytest.mark.gen_test
+async def test_a_list_has_its_own_bounds_whatever_a_message_may_have(call: Call) -> None:
+    async def check(text: str) -> Answer:
+        path = "/api/roster"
+        return await call("POST", path, user="anna", roles=("host",), json={"text": text})
+
+    # Each letter of the names is six bytes of this JSON.
+    most = "\n".join(f"{number:04}\t{'김' * 30}" for number in range(MOST_LINES))
+    read = await check(most)
+    assert (read.status, len(read.json["entries"])) == (200, MOST_LINES)
+    assert (await check("a" * (MOST_CHARACTERS + 1))).problem == (400, "invalid_request")
+    assert (await check("a" * (MOST_BYTES + 1))).problem == (413, "too_large")
 
 
 @pytest.mark.gen_test

@@ -8,7 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.roster import MOST_LINES, decoded, has_heads, lines_of
+from gateway.domain.roster import MOST_LINES, Line, decoded, has_heads
+from gateway.domain.roster import lines_of as read_lines
+
+
+def lines_of(text: str) -> list[Line]:
+    return list(read_lines(text))
 
 
 def users(text: str) -> list[str]:
@@ -105,6 +110,19 @@ def test_a_list_may_have_so_many_lines_and_no_more() -> None:
     assert len(lines_of(most)) == MOST_LINES
     with pytest.raises(ValueError, match="lines"):
         lines_of(most + "\none more\tU")
+
+
+def test_one_line_may_have_all_names_with_blanks_between_them_and_no_more() -> None:
+    assert len(lines_of("u,," * (MOST_LINES - 1))) == MOST_LINES - 1
+    with pytest.raises(ValueError, match="cells"):
+        lines_of("u" + "," * 2 * MOST_LINES)
+
+
+def test_a_long_list_is_read_a_line_at_a_time() -> None:
+    lines = read_lines("user\n" + "u\n" * (MOST_LINES + 1))
+    assert next(lines) == Line(2, {"user": "u"})
+    with pytest.raises(ValueError, match="at most"):
+        list(lines)
 
 
 def test_a_first_line_with_heads_is_told_from_a_person() -> None:

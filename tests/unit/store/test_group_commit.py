@@ -6,11 +6,14 @@ import threading
 import time
 import weakref
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from gateway import payer as payers
+from gateway.payer import payer
 from gateway.store import group_commit
 from gateway.store.group_commit import GroupCommit, Transaction
 from tests.fake_clock import FakeClock
@@ -63,6 +66,10 @@ def wrong(_: object) -> None:
     raise Wrong
 
 
+def pay(paid: dict[str, float], name: str, seconds: float) -> None:
+    paid[name] += seconds
+
+
 def nothing(_: object) -> None:
     """A change that changes nothing."""
 
@@ -86,6 +93,32 @@ async def test_each_of_a_group_that_failed_is_told_before_the_next_one_begins() 
     assert answers[0] == "done"
     assert isinstance(answers[1], Wrong)
     assert seen == [True]
+
+
+@pytest.mark.gen_test
+@pytest.mark.parametrize("transaction", [run, run_and_fail])
+async def test_each_caller_pays_for_its_own_change(
+    transaction: Transaction, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock, paid = FakeClock(), dict.fromkeys("abc", 0.0)
+    monkeypatch.setattr(payers, "thread_time", clock)
+    queue, tasks = Queue(transaction), {}
+
+    def changing(seconds: float) -> Callable[[object], None]:
+        def change(_: object) -> None:
+            clock.now += seconds
+
+        return change
+
+    for name, seconds in (("a", 1), ("b", 10), ("c", 100)):
+        payer.set(partial(pay, paid, name))
+        tasks[name] = queue.write(changing(seconds))
+    payer.set(None)
+    background = queue.write(changing(1000))
+    await asyncio.sleep(0)
+    await queue.work_off()
+    await asyncio.gather(*tasks.values(), background, return_exceptions=True)
+    assert paid == {"a": 1, "b": 10, "c": 100}
 
 
 @pytest.mark.gen_test

@@ -7,7 +7,7 @@ import itertools
 import json
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AsyncExitStack, ExitStack
 
 import pytest
@@ -26,7 +26,7 @@ from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity, Serve
 from gateway.http.streams import _CHUNK
 from gateway.limits import LiveLimits
 from gateway.rotation import HELD, REQUEST, Rotation, Share, Turn, Waiting, share_key
-from tests.integration.http.conftest import token
+from tests.integration.http.conftest import Call, token
 from tests.integration.http.edge.clients import ASK, OTHER, Open, answer, until, until_closed
 
 
@@ -135,25 +135,76 @@ async def test_who_gets_a_place_later_takes_turns_from_then_on(
         assert (await answer(reader))[0] == 404
 
 
+class Asked(Rotation):
+    """A rotation that remembers the keys of those whose requests have come."""
+
+    def __init__(self) -> None:
+        super().__init__(clock=time.monotonic)
+        self.whose: list[Hashable] = []
+
+    def may_work(self, share: Share) -> bool:
+        self.whose += (key for key, one in self._shares.items() if one is share)
+        return True
+
+
 @pytest.mark.gen_test
-async def test_nobody_behind_a_proxy_waits_behind_whom_it_served_before(
-    budgets: Budgets, dial: Open, public: Listener, settings: Config
+async def test_behind_a_proxy_each_request_takes_a_turn_of_its_own_client(
+    budgets: Budgets, dial: Open, gateway: Gateway, public: Listener, settings: Config
 ) -> None:
-    rotation = Rotation(clock=time.monotonic)
-    public._server._capacity = Capacity(budgets, frozenset({"127.0.0.1"}), rotation=rotation)
+    """Otherwise one client would have as many shares as the proxy has connections, and others would
+    wait for what it has had on theirs."""
+    rotation = Asked()
+    known = gateway.services.credentials.claimed
+    proxies = frozenset({"127.0.0.1", "192.0.2.1"})
+    public._server._capacity = Capacity(budgets, proxies, rotation=rotation, known=known)
+    anna = f"Authorization: Bearer {token(settings, 'anna', 'host')}"
     async with dial() as (reader, writer):
-        writer.write(ASK)
-        assert (await answer(reader))[0] == 200
-        *_, stream = public._server._places._addresses
-        own = stream._share
-        writer.write(
-            b"GET /api/rooms HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "
-            + token(settings, "anna", "host").encode()
-            + b"\r\n\r\n"
-        )
-        assert (await answer(reader))[0] == 200
-        assert stream._share is own
-        assert own is not rotation.share(share_key("anna", "127.0.0.1"))
+        rotation.whose.clear()
+        for header in (
+            "X-Forwarded-For: 198.51.100.9, 203.0.113.7",
+            "X-Forwarded-For: 203.0.113.8, 192.0.2.1",
+            anna,
+            # Who that is was found out by the one before.
+            anna,
+            "X-Forwarded-For: 203.0.113.7",
+            "X-Forwarded-For: nobody",
+        ):
+            writer.write(f"GET /api/rooms HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode())
+            assert (await answer(reader))[0] in (200, 401)
+    assert rotation.whose == [
+        ("address", "203.0.113.7"),
+        ("address", "203.0.113.8"),
+        ("address", "127.0.0.1"),
+        ("user", "anna"),
+        ("address", "203.0.113.7"),
+        ("address", "127.0.0.1"),
+    ]
+
+
+@pytest.mark.gen_test
+async def test_a_first_request_takes_a_turn_of_its_user_where_nobody_has_to_be_asked(
+    budgets: Budgets, call: Call, dial: Open, gateway: Gateway, public: Listener, settings: Config
+) -> None:
+    """A whole school may have one address: one machine there must not keep the others waiting."""
+    rotation, credentials = Asked(), gateway.services.credentials
+    proof = {"token": token(settings, "anna")}
+    cookie = (await call("POST", "/api/session", json=proof)).headers["Set-Cookie"].split(";")[0]
+    # As on another gateway, or after a start.
+    credentials.forget_sessions()
+    public._server._capacity = Capacity(budgets, rotation=rotation, known=credentials.claimed)
+    address = ("address", "127.0.0.1")
+    for header, whose in (
+        (f"Cookie: {cookie}", ("user", "anna")),
+        (f"Cookie: {cookie[:-2]}xx", address),
+        (f"Authorization: Bearer {token(settings, 'bob')}", address),
+        (f"Authorization: Bearer none\r\nCookie: {cookie}", address),
+        ("Cookie", address),
+    ):
+        async with dial() as (reader, writer):
+            rotation.whose.clear()
+            writer.write(f"GET /api/session HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n".encode())
+            await reader.readuntil(b"\r\n\r\n")
+            assert rotation.whose[-1] == whose, header
 
 
 @pytest.mark.gen_test

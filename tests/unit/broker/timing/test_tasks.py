@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
 
 import pytest
 
@@ -117,6 +118,25 @@ def test_one_that_fails_again_and_again_is_told_once_and_goes_on_at_a_bounded_pa
 
     run(scenario())
     assert criticals(caplog) == ["a loop has failed and begins anew"]
+
+
+def test_a_loop_is_nobodys_whoever_has_begun_it() -> None:
+    """The first one who posts does not pay for what the group commit does from then on."""
+
+    async def main() -> None:
+        known: ContextVar[str] = ContextVar("known", default="nobody's")
+        seen: list[str] = []
+
+        async def look() -> None:
+            seen.append(known.get())
+
+        tasks = Tasks()
+        known.set("somebody's")
+        await tasks.until_done(look, "a loop").wait()
+        await tasks.close()
+        assert seen == ["nobody's"]
+
+    run(main())
 
 
 def test_another_fault_is_told_and_so_is_one_that_comes_back_later(

@@ -262,7 +262,9 @@ def assemble(
             readiness,
             server=f.config.server,
             built=(
-                load_if_there(app.STATIC / "built") if f.config.server.pages == "built" else None
+                load_if_there(app.STATIC / "built", f.config.server.path)
+                if f.config.server.pages == "built"
+                else None
             ),
         ),
         readiness=readiness,

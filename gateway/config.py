@@ -159,6 +159,15 @@ def _stomp_path(value: str) -> str:
     return value
 
 
+def _base_path(value: str) -> str:
+    if value and not re.fullmatch(r"(/[A-Za-z0-9_~-]{1,64}){1,8}", value):
+        raise ValueError(
+            'must be empty, or a path such as "/interact": it begins with "/", has no "/" at its'
+            " end, and between them 1 to 64 letters, digits, '_', '~' and '-'"
+        )
+    return value
+
+
 #: The first parts of the public listener's paths.
 _OUR_PATHS: Final = frozenset({"admin", "api", "healthz", "readyz", "static"})
 
@@ -210,6 +219,7 @@ class Server(_Table):
     name: Annotated[str, AfterValidator(_short_name)] | None = None
     address: str = ""
     port: Port = 8080
+    path: Annotated[str, AfterValidator(_base_path)] = ""
     internal_address: str = "127.0.0.1"
     internal_port: Port = 8081
     internal_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()

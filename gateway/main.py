@@ -288,6 +288,7 @@ def _open(
             rotation=f.rotation,
             known=gateway.services.credentials.claimed,
         ),
+        path=server.path,
     )
     internal = Listener(
         gateway.internal,

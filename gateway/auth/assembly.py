@@ -8,7 +8,7 @@ from typing import Protocol
 
 from broker.nodes.balancer import Balancer
 from gateway.auth.access import AccessRules
-from gateway.auth.credentials import SECURE_COOKIE, SESSION_COOKIE, Credentials
+from gateway.auth.credentials import Credentials
 from gateway.auth.ended import EndedSessions
 from gateway.auth.guesses import Guesses
 from gateway.auth.hook import Hook, HttpQuestion
@@ -21,6 +21,7 @@ from gateway.auth.rabbitmq_logins import RabbitmqLogins
 from gateway.auth.rabbitmq_questions import Questions
 from gateway.auth.rabbitmq_rights import BrokerRights
 from gateway.auth.revocations import Revocations
+from gateway.auth.session_cookie import SessionCookie
 from gateway.auth.sessions import Sessions
 from gateway.auth.shared_secret import SharedSecret
 from gateway.auth.tokens import tokens_for
@@ -63,6 +64,7 @@ def auth(made_with: Foundation, *, store: Store) -> Auth:
         secret, lifetime=config.auth.session_lifetime, clock=clock, ended=revocations
     )
     tokens = tokens_for(config, access, clock=f.clock, tasks=f.tasks)
+    cookie = SessionCookie(config.server.path)
     return Auth(
         access=access,
         credentials=Credentials(
@@ -71,7 +73,8 @@ def auth(made_with: Foundation, *, store: Store) -> Auth:
             ended=revocations,
             tokens=tokens,
             clock=clock,
-            hook=_hook(f, access),
+            hook=_hook(f, access, cookie),
+            cookie=cookie,
         ),
         ended=ended,
         known_sessions=known_sessions,
@@ -85,14 +88,14 @@ def auth(made_with: Foundation, *, store: Store) -> Auth:
     )
 
 
-def _hook(made_with: Foundation, access: AccessRules) -> Hook | None:
+def _hook(made_with: Foundation, access: AccessRules, cookie: SessionCookie) -> Hook | None:
     f, settings = made_with, made_with.config.auth.hook
     if settings is None:
         return None
     return Hook(
         settings,
         HttpQuestion(settings),
-        own_cookies=frozenset({SESSION_COOKIE, SECURE_COOKIE}),
+        own_cookies=cookie.names,
         known_roles=lambda: access.roles | {ADMIN, HOST, OBSERVER},
         clock=f.clock,
         tasks=f.tasks.part(),

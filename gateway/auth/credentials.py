@@ -7,25 +7,19 @@ from hashlib import sha256
 from typing import Final, Protocol
 from urllib.parse import unquote
 
-from tornado.httputil import HTTPHeaders, HTTPServerRequest, parse_cookie
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
 
 from broker.timing.readings import UnixTime
 from gateway.auth.hook import Hook
 from gateway.auth.names import check_user, is_user
 from gateway.auth.revocations import AccessEnded
+from gateway.auth.session_cookie import SessionCookie
 from gateway.auth.sessions import Sessions
 from gateway.auth.tokens import Tokens
 from gateway.domain.guest import is_guest
 from gateway.domain.identity import Identity
 from gateway.errors import Invalid, KeptOut, NotAuthenticated, TokenInvalid
 from gateway.expiring import Expiring
-
-#: Cookies ignore ports: other applications on the host may have a cookie called "session".
-SESSION_COOKIE: Final = "interact_session"
-#: The session cookie's name under TLS. Browsers take a cookie of this name over TLS only, and from
-#: this very host (RFC 6265bis, section 4.1.3.2): no neighbouring host, and nobody on the way of a
-#: plain connection, can plant a session of their own.
-SECURE_COOKIE: Final = f"__Host-{SESSION_COOKIE}"
 
 #: The user that the caller believes to be, as percent-encoded UTF-8. All tabs share a cookie, so a
 #: login in one of them changes the user of the others.
@@ -73,7 +67,7 @@ class Credentials:
 
     ``tokens`` is None if no issuer is configured: then only local logins exist. ``hook`` is None
     where the application is not asked. ``ended``: whose access has ended, however they prove who
-    they are.
+    they are. ``cookie``: the session cookie; None: that of a gateway at the root.
     """
 
     def __init__(
@@ -85,7 +79,9 @@ class Credentials:
         tokens: Tokens | None,
         clock: UnixTime,
         hook: Hook | None = None,
+        cookie: SessionCookie | None = None,
     ) -> None:
+        self.cookie = cookie or SessionCookie()
         self._sessions = sessions
         self._in_store = known_sessions
         self._ended = ended
@@ -118,7 +114,7 @@ class Credentials:
         """Whether the request has credentials, valid or not."""
         return (
             "Authorization" in request.headers
-            or _cookie(request.headers) is not None
+            or self.cookie.find(request.headers) is not None
             or (self._hook is not None and self._hook.proof(request.headers) is not None)
         )
 
@@ -128,7 +124,7 @@ class Credentials:
         authorization = headers.get("Authorization")
         if authorization is not None:
             identity = self._known_tokens.get(authorization.partition(" ")[2].strip())
-        elif (cookie := _cookie(headers)) is not None:
+        elif (cookie := self.cookie.find(headers)) is not None:
             identity = self._known_sessions.get(_proof(*cookie))
         else:
             return None
@@ -139,11 +135,11 @@ class Credentials:
         has signed: of both it is known without asking anybody. The session may have ended."""
         if (user := self.verified_lately(headers)) is not None or "Authorization" in headers:
             return user
-        if (cookie := _cookie(headers)) is None:
+        if (cookie := self.cookie.find(headers)) is None:
             return None
         name, value = cookie
         try:
-            return self._sessions.verify(value, secure=name == SECURE_COOKIE).user
+            return self._sessions.verify(value, secure=name == self.cookie.secure).user
         except (NotAuthenticated, KeptOut):
             return None
 
@@ -170,7 +166,7 @@ class Credentials:
                 raise NotAuthenticated("the Authorization header must be: Bearer <token>")
             return await self.verify(token.strip())
         proof = None if hook is None else hook.proof(request.headers)
-        if (cookie := _cookie(request.headers)) is not None:
+        if (cookie := self.cookie.find(request.headers)) is not None:
             try:
                 identity = await self._session(*cookie)
             except NotAuthenticated:
@@ -209,7 +205,7 @@ class Credentials:
     async def session(self, request: HTTPServerRequest) -> Identity | None:
         """The user of the cookie's session, if that goes on. Raises :class:`UserChanged`,
         :class:`StoreUnavailable`."""
-        cookie = _cookie(request.headers)
+        cookie = self.cookie.find(request.headers)
         if cookie is None:
             return None
         try:
@@ -237,7 +233,7 @@ class Credentials:
         proof, known = _proof(name, cookie), self._known_sessions
         identity = known.get(proof)
         if identity is None:
-            identity = self._sessions.verify(cookie, secure=name == SECURE_COOKIE)
+            identity = self._sessions.verify(cookie, secure=name == self.cookie.secure)
             await self._in_store.recognise(identity)
             # Not among those of a new secret, which may have come meanwhile.
             known.add(proof, identity)
@@ -251,24 +247,6 @@ class Credentials:
 def _proof(name: str, cookie: str) -> str:
     """By name and value: a value of one name is not valid under the other."""
     return f"{name}={cookie}"
-
-
-def has_plain_cookie(request: HTTPServerRequest) -> bool:
-    """Whether the request has a session cookie with the name that it has without TLS."""
-    return SESSION_COOKIE in parse_cookie(request.headers.get("Cookie", ""))
-
-
-def _cookie(headers: HTTPHeaders) -> tuple[str, str] | None:
-    """The session cookie's name and value: the one of TLS, otherwise the plain one.
-
-    ``request.cookies`` makes an object of each of the thousands of cookies that a head may have.
-    """
-    given = headers.get("Cookie", "")
-    if SESSION_COOKIE not in given:
-        return None
-    cookies = parse_cookie(given)
-    names = (name for name in (SECURE_COOKIE, SESSION_COOKIE) if name in cookies)
-    return next(((name, cookies[name]) for name in names), None)
 
 
 def _believed(request: HTTPServerRequest) -> str | None:

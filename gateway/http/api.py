@@ -138,6 +138,10 @@ class ApiHandler(BaseHandler):
         """Bytes of a body at most."""
         return self.services.limits.now.body_bytes
 
+    def address(self, path: str) -> str:
+        """The path as clients know it."""
+        return f"{self.settings['base_path']}{path}"
+
     @property
     def caller(self) -> Caller:
         return caller(self.request, trusted_proxies=self.services.trusted_proxies)

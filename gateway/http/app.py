@@ -16,7 +16,7 @@ from gateway.drain import Drain
 from gateway.health.readiness import Readiness
 from gateway.http.base import NothingHereHandler, account_for
 from gateway.http.broker_questions import BrokerQuestions
-from gateway.http.built_pages import BuiltPages
+from gateway.http.built_pages import BuiltPages, source_page
 from gateway.http.handlers.accounts import (
     AdminAccountHandler,
     AdminAccountsCheckHandler,
@@ -38,17 +38,21 @@ from gateway.http.handlers.class_codes import CodeHandler, JoinHandler, KnocksHa
 from gateway.http.handlers.drain import DrainHandler, Progress
 from gateway.http.handlers.events import EventsHandler
 from gateway.http.handlers.exports import ExportHandler, PrintHandler
-from gateway.http.handlers.health import HealthHandler, MetricsHandler, ReadyHandler
+from gateway.http.handlers.health import (
+    AskedHandler,
+    HealthHandler,
+    MetricsHandler,
+    ReadyHandler,
+)
 from gateway.http.handlers.journal import AdminEventsHandler
 from gateway.http.handlers.members import MemberHandler, MembersHandler
 from gateway.http.handlers.messages import MessagesHandler
 from gateway.http.handlers.pages import (
     BuiltHandler,
-    BuiltPageHandler,
-    BuiltRoomPageHandler,
-    ClassCodeHandler,
     PageHandler,
     RoomPageHandler,
+    RootHandler,
+    SourceHandler,
 )
 from gateway.http.handlers.presence import PresenceHandler
 from gateway.http.handlers.rooms import CopyHandler, OpenHandler, RoomHandler, RoomsHandler
@@ -57,12 +61,16 @@ from gateway.http.handlers.session import OneSessionHandler, SessionHandler, Ses
 from gateway.http.handlers.state import StateHandler
 from gateway.http.handlers.stomp import StompHandler
 from gateway.http.internal_access import InternalAccess
+from gateway.http.probes import Probes
 from gateway.http.services import HandlerServices
 from gateway.live.client.services import ConnectionServices
 from gateway.observe.events import Events
 from gateway.observe.metrics import Metrics
 
 STATIC: Final = Path(__file__).parent.parent / "static"
+
+#: A path, its handler, and what the handler is made with.
+Route = tuple[str, type | Router, Mapping[str, object]]
 
 
 def public(
@@ -86,10 +94,9 @@ def public(
         "origins": services.origins,
         "trusted_proxies": services.trusted_proxies,
     }
-    return _application(
-        services.metrics,
-        services.events,
-        # The most frequent ones first: the routes are tried in this order.
+    base, probes = server.path, Probes(server.path)
+    # The most frequent ones first: the routes are tried in this order.
+    served: list[Route] = [
         (r"/ws", StompHandler, socket),
         *((re.escape(path), StompHandler, socket) for path in server.stomp_paths),
         (r"/api/rooms/([^/]+)/messages", MessagesHandler, own),
@@ -130,10 +137,19 @@ def public(
         (r"/api/admin/accounts/users/([^/]+)/password", AdminPasswordHandler, own),
         (r"/api/admin/drain", AdminDrainHandler, own),
         (r"/api/admin/resume", AdminResumeHandler, own),
-        (r"/healthz", HealthHandler, {}),
-        (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": False}),
-        *_pages(built),
-        (r"/static/(.*)", PageHandler, {"path": str(STATIC), "origins": services.origins}),
+        *_pages(built, base),
+        (r"/static/(.*)", SourceHandler, {"path": str(STATIC), "origins": services.origins}),
+    ]
+    ready = {"readiness": readiness, "in_detail": False}
+    root = {**_page(built, base, "room"), "readiness": readiness}
+    return _application(
+        services.metrics,
+        services.events,
+        *((re.escape(base) + path, handler, made_with) for path, handler, made_with in served),
+        *((path, HealthHandler, {}) for path in probes.health),
+        *((path, ReadyHandler, ready) for path in probes.ready),
+        ("/", AskedHandler, {"readiness": readiness}) if base else ("/", RootHandler, root),
+        base_path=base,
         trusted_proxies=services.trusted_proxies,
         hsts=server.hsts,
         frame_ancestors=" ".join(server.frame_ancestors) or "'none'",
@@ -141,25 +157,30 @@ def public(
     )
 
 
-def _pages(built: BuiltPages | None) -> list[tuple[str, type, Mapping[str, object]]]:
+def _pages(built: BuiltPages | None, base: str) -> list[Route]:
     """The routes of the pages. A class code has an address of its own, short for its QR; the page
     reads the code."""
-    if built is None:
-        page = {"default_filename": "index.html"}
-        return [
-            (r"/()", RoomPageHandler, page | {"path": str(STATIC / "room")}),
-            (r"/j/([^/]*)", ClassCodeHandler, {"path": str(STATIC / "room")}),
-            (r"/admin/?()", PageHandler, page | {"path": str(STATIC / "admin")}),
-            (r"/admin/accounts/?()", PageHandler, page | {"path": str(STATIC / "accounts")}),
-        ]
-    return [
-        (r"/", BuiltRoomPageHandler, {"built": built, "page": "room"}),
-        (r"/j/([^/]*)", BuiltRoomPageHandler, {"built": built, "page": "room"}),
-        (r"/admin/?", BuiltPageHandler, {"built": built, "page": "admin"}),
-        (r"/admin/accounts/?", BuiltPageHandler, {"built": built, "page": "accounts"}),
-        # Source maps are read from the folder: nobody asks for them but a developer's tools.
-        (r"/static/built/([^/]+\.(?:js|css))", BuiltHandler, {"built": built}),
+    room = _page(built, base, "room")
+    pages: list[Route] = [
+        (r"/j/([^/]*)", RoomPageHandler, room),
+        (r"/admin/?", PageHandler, _page(built, base, "admin")),
+        (r"/admin/accounts/?", PageHandler, _page(built, base, "accounts")),
     ]
+    if base:
+        pages.append((r"/?", RoomPageHandler, room))
+    if built is not None:
+        # Source maps are read from the folder: nobody asks for them but a developer's tools.
+        pages.append((r"/static/built/([^/]+\.(?:js|css))", BuiltHandler, {"built": built}))
+    return pages
+
+
+def _page(built: BuiltPages | None, base: str, name: str) -> Mapping[str, object]:
+    """The arguments of a page's handler."""
+    if built is None:
+        # Read each time: whoever changes it sees it at the next reload.
+        return {"page": partial(source_page, STATIC / name / "index.html", base)}
+    page = built.pages[name]
+    return {"page": lambda: page}
 
 
 def internal(
@@ -189,7 +210,7 @@ def internal(
 def _application(
     metrics: Metrics,
     events: Events,
-    *routes: tuple[str, type | Router, Mapping[str, object]],
+    *routes: Route,
     trusted_proxies: Collection[str] = (),
     internal_access: InternalAccess | None = None,
     **settings: Any,

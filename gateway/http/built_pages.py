@@ -6,6 +6,7 @@ compressed ahead of time. All of it is kept in memory, and no request reads a fi
 
 from __future__ import annotations
 
+import gzip
 import json
 import logging
 from collections.abc import Mapping
@@ -79,24 +80,25 @@ class BuiltPages:
         return next(alike, None) if stem and ending else None
 
 
-def load(folder: Path) -> BuiltPages:
-    """Read the built pages. Raises :class:`NotBuilt`."""
+def load(folder: Path, base: str = "") -> BuiltPages:
+    """Read the built pages, for a gateway below ``base``. Raises :class:`NotBuilt`."""
     try:
         manifest = json.loads((folder / "manifest.json").read_bytes())
         pages = {name: _file(folder / path) for name, path in manifest["pages"].items()}
         files = {name: _file(folder / name) for name in manifest["files"]}
     except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise NotBuilt(f"{folder}: {error}") from error
+    pages = {name: below(base, page) for name, page in pages.items()}
     size = sum(file.size for file in (*pages.values(), *files.values()))
     if size > MOST:
         raise NotBuilt(f"{folder}: its files have {size} bytes, more than {MOST}")
     return BuiltPages(pages, files)
 
 
-def load_if_there(folder: Path) -> BuiltPages | None:
+def load_if_there(folder: Path, base: str = "") -> BuiltPages | None:
     """Read the built pages. None: the pages are served as their sources, in a hundred requests."""
     try:
-        return load(folder)
+        return load(folder, base)
     except NotBuilt as error:
         log.warning(
             "the pages are not built (%s), so each costs a browser about a hundred requests; build"
@@ -105,6 +107,21 @@ def load_if_there(folder: Path) -> BuiltPages | None:
             error,
         )
         return None
+
+
+def source_page(path: Path, base: str) -> BuiltFile:
+    """A page as its source, for a gateway below ``base``."""
+    return below(base, BuiltFile(_TYPES[path.suffix], path.read_bytes(), {}))
+
+
+def below(base: str, page: BuiltFile) -> BuiltFile:
+    """The page as it must be below ``base``: the addresses of its files begin with it. Everything
+    else that a page names is found by its scripts, which know where they came from."""
+    if not base:
+        return page
+    whole = page.whole.replace(b'"/static/', f'"{base}/static/'.encode())
+    coded = {"gzip": gzip.compress(whole, mtime=0)} if page.coded else {}
+    return BuiltFile(page.media_type, whole, coded)
 
 
 def _file(path: Path) -> BuiltFile:

@@ -13,6 +13,7 @@ from tornado.web import Application
 
 from gateway.config import StartError
 from gateway.http.api import LARGEST_BODY_READ
+from gateway.http.probes import Probes
 from gateway.http.server import Capacity, FixedCapacity, Server
 from gateway.http.streams import HEAD_BYTES
 from gateway.observe.events import Events
@@ -28,7 +29,8 @@ class Listener:
     """An application that is served on an address.
 
     ``what`` names its configuration keys in errors; refusals that no handler sees are noted among
-    the ``events``. ``body_bytes``: the most of a body that is read, whoever sends it.
+    the ``events``. ``body_bytes``: the most of a body that is read, whoever sends it. ``path``:
+    what the application's paths begin with.
     """
 
     def __init__(
@@ -40,8 +42,10 @@ class Listener:
         tls: ssl.SSLContext | None = None,
         capacity: Capacity | FixedCapacity | None = None,
         body_bytes: int = LARGEST_BODY_READ,
+        path: str = "",
     ) -> None:
         self._what = what
+        self._path = path
         self._scheme = "http" if tls is None else "https"
         self._sockets: list[socket.socket] = []
         self._server = Server(
@@ -51,7 +55,7 @@ class Listener:
             max_body_size=body_bytes,
             # The time of heads, bodies, answers and idling is limited by the streams.
         )
-        self._server.equip(what=what, capacity=capacity, events=events)
+        self._server.equip(what=what, capacity=capacity, events=events, probes=Probes(path))
 
     def open(self, address: str, port: int) -> None:
         """Bind and serve; port 0 takes a free one. Raises :class:`StartError`.
@@ -78,8 +82,8 @@ class Listener:
     def url(self) -> str:
         host: str = self._sockets[0].getsockname()[0]
         if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
-            return f"{self._scheme}://localhost:{self.port}"
-        return f"{self._scheme}://{_name(self._sockets[0])}"
+            return f"{self._scheme}://localhost:{self.port}{self._path}"
+        return f"{self._scheme}://{_name(self._sockets[0])}{self._path}"
 
     def make_room_for(self, token_bytes: int) -> None:
         """Let a request's head have a token of so many bytes, from the next request on."""

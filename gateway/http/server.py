@@ -34,8 +34,9 @@ from gateway.errors import GatewayError, TooManyConnects, TooManyHttp, outcome
 from gateway.http.caller import nearest
 from gateway.http.lingering import Lingering
 from gateway.http.open_connections import Open
+from gateway.http.probes import Probes
 from gateway.http.serving import Serving
-from gateway.http.streams import NOT_SENT, PROBES, Guarded, GuardedStream, GuardedTlsStream, answer
+from gateway.http.streams import NOT_SENT, Guarded, GuardedStream, GuardedTlsStream, answer
 from gateway.http.tls_turns import TlsTurns
 from gateway.observe.events import Events, Kind
 from gateway.rotation import Rotation, Share, Turn, Waiting, share_key
@@ -248,12 +249,18 @@ class Server(HTTPServer):
     """
 
     def equip(
-        self, *, what: str, capacity: Capacity | FixedCapacity | None, events: Events
+        self,
+        *,
+        what: str,
+        capacity: Capacity | FixedCapacity | None,
+        events: Events,
+        probes: Probes,
     ) -> None:
         """Set up once, before :meth:`add_sockets`: Tornado's class is made without a
         constructor."""
         self.lingering = Lingering()
         self.tls_turns = TlsTurns()
+        self.probes = probes
         self._what = what
         self._capacity = capacity
         self._events = events
@@ -624,9 +631,11 @@ class _WithoutPlace(HTTPMessageDelegate):
             # It has made room for another one.
             self._delegate = None
             return None
-        path = start_line.path if isinstance(start_line, RequestStartLine) else ""
+        is_probe = isinstance(start_line, RequestStartLine) and self._server.probes.are(
+            start_line.method, start_line.path
+        )
         error = self._server.promote(self._stream, headers)
-        if delegate is not None and (error is None or path in PROBES):
+        if delegate is not None and (error is None or is_probe):
             return delegate.headers_received(start_line, headers)
         self._delegate = None
         if error is not None:

@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from tornado.httputil import HTTPServerRequest
 
-from gateway.auth.credentials import SECURE_COOKIE, SESSION_COOKIE, has_plain_cookie
 from gateway.domain.guest import room_of
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
@@ -21,12 +20,13 @@ _LONGEST_DEVICE: Final = 200
 def set_session(handler: ApiHandler, value: str, *, max_age: float) -> None:
     """Give the browser this session, and no other one under the cookie's other name. ``max_age``:
     seconds."""
+    cookie = handler.services.credentials.cookie
     if not handler.caller.secure:
-        _set_cookie(handler, SESSION_COOKIE, value, max_age=max_age)
+        _set_cookie(handler, cookie.plain, value, max_age=max_age)
         return
-    _set_cookie(handler, SECURE_COOKIE, value, max_age=max_age)
-    if has_plain_cookie(handler.request):
-        _set_cookie(handler, SESSION_COOKIE, "", max_age=0)
+    _set_cookie(handler, cookie.secure, value, max_age=max_age)
+    if cookie.is_plain_in(handler.request.headers):
+        _set_cookie(handler, cookie.plain, "", max_age=0)
 
 
 def device_of(request: HTTPServerRequest) -> str:
@@ -56,7 +56,8 @@ def _set_cookie(handler: ApiHandler, name: str, value: str, *, max_age: float) -
     # Browsers take SameSite=None over TLS only (RFC 6265bis, section 5.7).
     across_sites = secure and handler.settings["cross_site_cookies"]
     same_site = "None" if across_sites else "Strict"
-    cookie.update({"path": "/", "httponly": "yes", "samesite": same_site})
+    path = handler.services.credentials.cookie.path
+    cookie.update({"path": path, "httponly": "yes", "samesite": same_site})
     cookie["max-age"] = str(max(0, int(max_age)))
     if secure:
         cookie["secure"] = "yes"

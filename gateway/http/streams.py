@@ -30,6 +30,7 @@ from gateway.errors import (
 )
 from gateway.http import problem
 from gateway.http.lingering import Lingering
+from gateway.http.probes import Probes
 from gateway.http.tls_turns import TlsTurns
 from gateway.rotation import REQUEST, Rotation, Share, Waiting, share_key
 
@@ -64,11 +65,6 @@ ANSWER_SECONDS: Final = 10.0
 ANSWER_BYTES: Final = 10 * 1024
 #: Bytes that wait in the kernel at most, to be sent for the first time (tcp(7)).
 NOT_SENT: Final = 128 * 1024
-#: Paths of probes, which are answered without a place and without a turn.
-PROBES: Final = frozenset({"/healthz", "/readyz"})
-_PROBES: Final = tuple(
-    f"{method} {path} ".encode() for method in ("GET", "HEAD") for path in PROBES
-)
 #: On, for no seconds: socket(7).
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 _READ_OR_WRITE: Final = IOLoop.READ | IOLoop.WRITE
@@ -83,6 +79,7 @@ class Guardian(Protocol):
 
     lingering: Lingering
     tls_turns: TlsTurns
+    probes: Probes
 
     @property
     def head_bytes(self) -> int:
@@ -285,7 +282,7 @@ class Guarded(IOStream):
         self._is_handled = True
         self._counted += share.request
         self._rested = share.computing
-        if found.startswith(_PROBES):
+        if self._guardian is not None and found.startswith(self._guardian.probes.heads):
             if rotation.may_probe():
                 return found
             # Not behind other requests from there.

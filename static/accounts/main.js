@@ -1,6 +1,7 @@
 import { AdminApi } from "../admin/api.js";
 import { askBack } from "../admin/view/ask.js";
 import { WORDS as ADMIN_WORDS } from "../admin/words.js";
+import { GATEWAY, PATH } from "../interact/gateway-address.js";
 import { elsewhere } from "../shared/elsewhere.js";
 import { element } from "../shared/element.js";
 import { chooseLanguage, I18n } from "../shared/i18n.js";
@@ -34,7 +35,7 @@ const others = elsewhere(({ what }) => what === "out" && leave());
 
 /** One login at a time, however many calls are refused. @type {Promise<unknown> | null} */
 let loggingIn = null;
-const endpoint = { fetch: fetch.bind(globalThis), base: location.origin, cookies: true };
+const endpoint = { fetch: fetch.bind(globalThis), base: GATEWAY, cookies: true };
 /** @type {AdminApi} */
 const admin = new AdminApi(endpoint, ({ status }) => {
   const noAdmin = status === 403;
@@ -80,7 +81,7 @@ page.append(
     "header",
     { class: "top" },
     element("h1", {}, i18n.say("title")),
-    element("a", { class: "button", href: "/admin" }, i18n.say("dashboard")),
+    element("a", { class: "button", href: `${PATH}/admin` }, i18n.say("dashboard")),
     element("button", { type: "button", click: () => void logOut() }, i18n.say("logOut")),
   ),
   element("main", {}, fresh.section, slips.section, all.section),

@@ -1,3 +1,4 @@
+import { PATH } from "../interact/gateway-address.js";
 import { Problem } from "../interact/problem.js";
 import { request } from "../interact/request.js";
 
@@ -84,7 +85,7 @@ export class AdminApi {
    * @param {{told: (state: State) => void, lost: () => void}} listener
    */
   follow({ told, lost }) {
-    const source = new EventSource("/api/admin/live");
+    const source = new EventSource(`${PATH}/api/admin/live`);
     source.onmessage = ({ data }) => told(JSON.parse(data));
     source.onerror = async () => {
       lost();

@@ -1,3 +1,4 @@
+import { GATEWAY, PATH } from "../interact/gateway-address.js";
 import { elsewhere } from "../shared/elsewhere.js";
 import { chooseLanguage, I18n } from "../shared/i18n.js";
 import { element } from "../shared/element.js";
@@ -47,7 +48,7 @@ async function logOut() {
 /** One login at a time, however many calls are refused. @type {Promise<unknown> | null} */
 let loggingIn = null;
 
-const endpoint = { fetch: fetch.bind(globalThis), base: location.origin, cookies: true };
+const endpoint = { fetch: fetch.bind(globalThis), base: GATEWAY, cookies: true };
 /** @type {AdminApi} */
 const api = new AdminApi(endpoint, ({ status }) => {
   // The form gives the reason: the session has ended, or its user is not an admin.
@@ -72,7 +73,7 @@ const parts = [charts(context), gatewaysTable(context), nodesTable(context), eve
 const [overview, gateways, nodes, events] = parts;
 const connections = connectionsTable(context);
 const status = element("p", { class: "line", role: "status" });
-const toAccounts = element("a", { class: "button", href: "/admin/accounts" }, i18n.say("accounts"));
+const toAccounts = element("a", { class: "button", href: `${PATH}/admin/accounts` }, i18n.say("accounts"));
 const leave = element(
   "button",
   { type: "button", click: () => void logOut() },

@@ -2,6 +2,7 @@ import { GatewayClock } from "./clock.js";
 import { isSentAway } from "./closing.js";
 import { CookieCredentials, sessionOf, TokenCredentials } from "./credentials.js";
 import { EventsConnection } from "./events-connection.js";
+import { GATEWAY } from "./gateway-address.js";
 import { Http } from "./http.js";
 import { Live } from "./live.js";
 import { napping } from "./nap.js";
@@ -20,7 +21,8 @@ import { Wake } from "./wake.js";
 
 /**
  * @typedef {object} Options
- * @property {string} [url] the gateway's address; by default the page's own
+ * @property {string} [url] the gateway's address; by default the one that this library and the page come from, or the page's
+ *   origin
  * @property {TokenSource} [token] a JWT, or a function that gets a fresh one whenever one is needed
  * @property {boolean | (() => Promise<unknown>)} [cookie] use the session cookie; a function is called
  *   when there is no session, and resolves when there is one (a login form). With `token` too, the token
@@ -67,7 +69,7 @@ export class Connection extends EventTarget {
   /** @param {Options} options @param {Surroundings} surroundings */
   constructor(options, surroundings) {
     super();
-    const { url = location.origin, token, cookie } = options;
+    const { url = GATEWAY, token, cookie } = options;
     if (!token && !cookie) throw new TypeError("connect() needs a token, or cookie: true");
     const base = new URL(url, globalThis.location?.href).href.replace(/\/$/, "");
     const { signal } = this.#closing;

@@ -8,7 +8,7 @@ import { Problem } from "../interact/index.js";
  * @typedef {{joined: false, title: string, guests: "yes" | "knock", knock?: string, ask_again?: number}} AtTheDoor
  */
 
-/** The code in the address of a page; empty: it is to be typed; null: another page. @param {string} path */
+/** The code in the address of a page below the gateway's; empty: it is to be typed; null: another page. @param {string} path */
 export function codeInPath(path) {
   const found = /^\/j\/([^/]*)$/.exec(path);
   return found && decode(found[1]);

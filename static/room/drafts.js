@@ -5,12 +5,14 @@
  * is no draft.
  */
 
+import { PATH } from "../interact/gateway-address.js";
+
 /** The most drafts that are kept, of all users of this browser; the oldest ones are removed. */
 export const MOST_DRAFTS = 30;
 /** The most characters of one, as it is stored. */
 export const LONGEST_DRAFT = 60_000;
 
-const PREFIX = "interact.draft:";
+const PREFIX = `interact.draft${PATH}:`;
 
 export class Drafts {
   /**

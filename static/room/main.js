@@ -2,6 +2,7 @@ import { elsewhere } from "../shared/elsewhere.js";
 import { chooseLanguage, I18n } from "../shared/i18n.js";
 import { connect, Problem } from "../interact/index.js";
 import { browser } from "../interact/browser.js";
+import { GATEWAY, PATH } from "../interact/gateway-address.js";
 import { napping } from "../interact/nap.js";
 import { request } from "../interact/request.js";
 import { untilDone } from "../interact/retry.js";
@@ -47,7 +48,7 @@ const KEPT_OUT = 10_000;
 
 const surroundings = browser();
 const nap = napping(surroundings);
-const endpoint = { fetch: surroundings.fetch, base: location.origin, cookies: true };
+const endpoint = { fetch: surroundings.fetch, base: GATEWAY, cookies: true };
 const language = chooseLanguage(navigator.languages);
 const i18n = new I18n(language, ROOM_WORDS[language]);
 document.documentElement.lang = language;
@@ -97,7 +98,7 @@ async function logIn() {
     i18n,
     page,
     again: me !== null,
-    joins: codeInPath(location.pathname) === null,
+    joins: codeInPath(location.pathname.slice(PATH.length)) === null,
     signal: asking.signal,
   });
   asking = null;
@@ -112,7 +113,7 @@ async function logIn() {
 /** Show a guest that it is over, and the way in again. @returns {Promise<never>} */
 function leave() {
   isOver = true;
-  const again = element("a", { href: "/j/" }, i18n.say("join.again"));
+  const again = element("a", { href: `${PATH}/j/` }, i18n.say("join.again"));
   page.replaceChildren(
     element("main", { class: "start" }, element("p", { role: "alert" }, i18n.say("join.over")), again),
   );
@@ -120,7 +121,7 @@ function leave() {
 }
 
 // Before there is a connection, which would ask for a login.
-const code = codeInPath(location.pathname);
+const code = codeInPath(location.pathname.slice(PATH.length));
 if (code !== null) {
   const room = await askToJoin({
     ...{ i18n, page, code, logIn, storage: sessionStorage },
@@ -128,7 +129,7 @@ if (code !== null) {
     wait: (milliseconds) => nap(milliseconds, new AbortController().signal),
   });
   // From here on the page is that of the room, also when it is loaded again.
-  history.replaceState(null, "", `/${roomLink(room)}`);
+  history.replaceState(null, "", `${PATH}/${roomLink(room)}`);
   page.replaceChildren(start);
 }
 
@@ -147,7 +148,7 @@ function contextOf(me) {
       await connection.call("DELETE", "/api/session");
       others.tell("out", me.user);
       connection.close();
-      if (me.guest_of) return location.replace("/j/");
+      if (me.guest_of) return location.replace(`${PATH}/j/`);
       location.hash = "";
       location.reload();
     },

@@ -1,6 +1,8 @@
 /** Messages among the tabs of one browser about the session that they share. */
 
-const NAME = "interact.session";
+import { PATH } from "../interact/gateway-address.js";
+
+const NAME = `interact.session${PATH}`;
 
 /**
  * `in`: a user has logged in, or continues an earlier session; `out`: a user has logged out.

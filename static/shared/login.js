@@ -1,3 +1,4 @@
+import { PATH } from "../interact/gateway-address.js";
 import { Problem } from "../interact/index.js";
 import { commitsOnly } from "./commit.js";
 import { element, field } from "./element.js";
@@ -92,7 +93,7 @@ export function askToLogIn({ logIn, i18n, page, again, signal, joins = false }) 
         field(i18n.say("login.password"), password),
         problem,
         button,
-        ...(joins && !again ? [element("a", { href: "/j/" }, i18n.say("join.byCode"))] : []),
+        ...(joins && !again ? [element("a", { href: `${PATH}/j/` }, i18n.say("join.byCode"))] : []),
       ),
     );
     signal?.addEventListener("abort", () => done(null));

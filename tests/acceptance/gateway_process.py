@@ -45,6 +45,8 @@ class GatewayProcess:
 
     `number` 0 is the one that the cluster asks who may; each has two of the cluster's ports.
 
+    `path`: of its pages and calls.
+
     `presence`: whether who comes and goes is told, between the messages that a test waits for.
     `nodes`: the numbers of those that it knows; `through` gives the port at which it finds a
     node's.
@@ -65,6 +67,7 @@ class GatewayProcess:
         presence: bool = False,
         nodes: tuple[int, ...] = (),
         through: Callable[[int], int] = int,
+        path: str = "",
         **tables: str,
     ) -> None:
         extra = f"presence = {str(presence).lower()}\n{extra}"
@@ -74,8 +77,9 @@ class GatewayProcess:
         #: Where a test may put something between a browser and the gateway: pages from there count
         #: as its own.
         self.cable_port = cluster.gateway_port(8)
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.ws_url = f"ws://127.0.0.1:{self.port}/ws"
+        self.origin = f"http://127.0.0.1:{self.port}"
+        self.url = self.origin + path
+        self.ws_url = f"ws://127.0.0.1:{self.port}{path}/ws"
         self.internal_url = f"http://127.0.0.1:{self.internal_port}"
         self.log = folder / f"gateway-{number}.log"
         self.config = folder / f"gateway-{number}.toml"
@@ -328,7 +332,7 @@ class GatewayProcess:
         connection = HTTPConnection(split.hostname or "", split.port, timeout=30)
         try:
             raw = body if isinstance(body, bytes | None) else json.dumps(body).encode()
-            connection.request(method, path, raw, dict(headers))
+            connection.request(method, split.path + path, raw, dict(headers))
             yield connection.getresponse()
         finally:
             connection.close()
@@ -372,7 +376,8 @@ address = "127.0.0.1"
 port = {self.port}
 internal_port = {self.internal_port}
 drain_token = "{DRAIN_TOKEN}"
-origins = ["{self.url}", "http://127.0.0.1:{self.cable_port}"]
+path = "{urlsplit(self.url).path}"
+origins = ["{self.origin}", "http://127.0.0.1:{self.cable_port}"]
 stop_timeout = 8.0
 notice_time = 0.0
 {tables.get("server", "drain_time = 0.0")}

@@ -205,6 +205,14 @@ def test_a_misspelt_variable_is_refused_by_its_name(
         ({"server": {"stomp_paths": ["/api/ws"]}}, "must not begin with /api"),
         ({"server": {"port": "ten"}}, "server.port: Input should be a valid integer"),
         ({"server": {"port": 65_536}}, "server.port: Input should be less than or equal to 65535"),
+        (
+            {"server": {"path": "interact"}},
+            'server.path: must be empty, or a path such as "/interact"',
+        ),
+        ({"server": {"path": "/interact/"}}, "server.path: must be empty"),
+        ({"server": {"path": "/"}}, "server.path: must be empty"),
+        ({"server": {"path": "/a/../b"}}, "server.path: must be empty"),
+        ({"server": {"path": "/a b"}}, "server.path: must be empty"),
         ({"server": {"trusted_proxies": ["proxy"]}}, "server.trusted_proxies.0: must be an IP"),
         ({"server": {"origins": ["https://a/"]}}, "server.origins.0: must be scheme://host"),
         (

@@ -60,13 +60,14 @@ class CodeHandler(ApiHandler):
 
     async def get(self, room: str) -> None:
         number = self.room_number(room)
-        self.write_json(_code_json(await self.services.codes.show(await self.identity(), number)))
+        code = await self.services.codes.show(await self.identity(), number)
+        self.write_json(self._as_json(code))
 
     async def post(self, room: str) -> None:
         number = self.room_number(room)
         identity, wanted = await self.identity(), self.body(NewCode)
         made = await self.services.codes.make(identity, number, wanted.guests, renew=wanted.renew)
-        self.write_json(_code_json(made))
+        self.write_json(self._as_json(made))
 
     async def delete(self, room: str) -> None:
         number = self.room_number(room)
@@ -75,6 +76,10 @@ class CodeHandler(ApiHandler):
             identity, number, send_away=query.guests == "end"
         )
         self.write_json({"ended": ended})
+
+    def _as_json(self, code: ClassCode) -> dict[str, Any]:
+        """A code; ``url``: where its QR leads, seen from the gateway."""
+        return {"code": code.code, "url": self.address(f"/j/{code.code}"), "guests": code.guests}
 
 
 class KnocksHandler(ApiHandler):
@@ -149,11 +154,6 @@ class JoinHandler(ApiHandler):
     def _let_in(self, guest: Identity) -> None:
         cookie = self.services.sessions.sign(guest, secure=self.caller.secure)
         set_session(self, cookie, max_age=guest.expires_at - self.services.clock())
-
-
-def _code_json(code: ClassCode) -> dict[str, Any]:
-    """A code; ``url``: where its QR leads, seen from the gateway."""
-    return {"code": code.code, "url": f"/j/{code.code}", "guests": code.guests}
 
 
 def _knock_json(knock: Knock) -> dict[str, Any]:

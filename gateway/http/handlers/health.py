@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+from gateway.errors import UnknownPath
 from gateway.health.readiness import Readiness
 from gateway.http.base import BodilessHandler
 from gateway.observe.metrics import CONTENT_TYPE, Metrics
@@ -40,6 +41,31 @@ class ReadyHandler(BodilessHandler):
         self.set_header("Content-Type", "text/plain")
         self.set_status(200 if report.ready else 503)
         self.write("ready" if report.ready else "unavailable")
+
+    head = get
+
+
+async def answer_options(handler: BodilessHandler, readiness: Readiness) -> None:
+    """Answer an OPTIONS request as a probe of readiness: 204 or 503."""
+    report = await readiness.report()
+    handler.set_header("Cache-Control", "no-store")
+    handler.set_header("Allow", ", ".join(handler.served_methods()))
+    handler.set_status(204 if report.ready else 503)
+
+
+class AskedHandler(BodilessHandler):
+    """The host's root where there is no page: only OPTIONS is answered, as a probe."""
+
+    log_level = logging.DEBUG
+
+    def initialize(self, readiness: Readiness) -> None:
+        self._readiness = readiness
+
+    async def options(self) -> None:
+        await answer_options(self, self._readiness)
+
+    def get(self) -> None:
+        raise UnknownPath("the gateway is below server.path")
 
     head = get
 

@@ -1,10 +1,10 @@
-"""The pages and their scripts, from the folder ``static``."""
+"""The pages, and their files from the folder ``static``."""
 
 from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, ClassVar, Final
 
@@ -12,8 +12,10 @@ from tornado.web import StaticFileHandler
 
 from gateway.auth.origins import Origins
 from gateway.errors import UnknownPath
+from gateway.health.readiness import Readiness
 from gateway.http.base import BodilessHandler
 from gateway.http.built_pages import BuiltFile, BuiltPages
+from gateway.http.handlers.health import answer_options
 from gateway.http.sharing import share
 
 #: A year is as long as caches keep anything.
@@ -46,22 +48,10 @@ class _OfPages(BodilessHandler):
         )
 
 
-class BuiltHandler(_OfPages):
-    """A built file, from memory. Its name changes with its content, so browsers keep it."""
+class _InMemory(_OfPages):
+    """The base of what is answered from memory."""
 
-    def initialize(self, *, built: BuiltPages) -> None:
-        self._built = built
-        self._tag: str | None = None
-
-    def get(self, name: str = "") -> None:
-        if (file := self._built.files.get(name)) is not None:
-            self.give(file, keep=_KEEP)
-        elif (file := self._built.other_version(name)) is not None:
-            self.give(file, keep="no-store")
-        else:
-            raise UnknownPath(f"no resource has the path {self.request.path[:200]}")
-
-    head = get
+    _tag: str | None = None
 
     def give(self, file: BuiltFile, *, keep: str) -> None:
         """Answer with the file; ``keep``: how browsers may cache it."""
@@ -78,27 +68,58 @@ class BuiltHandler(_OfPages):
         return self._tag
 
 
-class BuiltPageHandler(BuiltHandler):
-    """A built page, at whatever address it has. It names its files, so a new version is seen at
-    once."""
+class BuiltHandler(_InMemory):
+    """A built file, from memory. Its name changes with its content, so browsers keep it."""
 
-    def initialize(self, *, built: BuiltPages, page: str) -> None:  # type: ignore[override]
-        super().initialize(built=built)
-        self._page = built.pages[page]
+    def initialize(self, *, built: BuiltPages) -> None:
+        self._built = built
 
-    def get(self, name: str = "") -> None:
-        self.give(self._page, keep="no-cache")
+    def get(self, name: str) -> None:
+        if (file := self._built.files.get(name)) is not None:
+            self.give(file, keep=_KEEP)
+        elif (file := self._built.other_version(name)) is not None:
+            self.give(file, keep="no-store")
+        else:
+            raise UnknownPath(f"no resource has the path {self.request.path[:200]}")
 
     head = get
 
 
-class BuiltRoomPageHandler(BuiltPageHandler):
-    """The built page of rooms."""
+class PageHandler(_InMemory):
+    """A page, at whatever address it has. It names its files, so a new version is seen at once.
+
+    ``page`` gives it as it is now. Behind a class code's address, nobody learns here whether there
+    is such a code: the page's script reads it.
+    """
+
+    def initialize(self, *, page: Callable[[], BuiltFile]) -> None:
+        self._page = page
+
+    def get(self, *_: str) -> None:
+        self.give(self._page(), keep="no-cache")
+
+    head = get
+
+
+class RoomPageHandler(PageHandler):
+    """The page of rooms."""
 
     in_frames = True
 
 
-class PageHandler(_OfPages, StaticFileHandler):
+class RootHandler(RoomPageHandler):
+    """The page of rooms at the host's root, where HAProxy asks by OPTIONS whether a server is ready
+    unless it is told otherwise."""
+
+    def initialize(self, *, page: Callable[[], BuiltFile], readiness: Readiness) -> None:  # type: ignore[override]
+        super().initialize(page=page)
+        self._readiness = readiness
+
+    async def options(self) -> None:
+        await answer_options(self, self._readiness)
+
+
+class SourceHandler(_OfPages, StaticFileHandler):
     """The files of the pages as they are, and of the library.
 
     ``origins``: the origins whose pages may import these files, as they do with the library, which
@@ -136,17 +157,3 @@ class PageHandler(_OfPages, StaticFileHandler):
     def _share(self) -> None:
         if self._origins is not None:
             share(self, self._origins)
-
-
-class RoomPageHandler(PageHandler):
-    """The page of rooms."""
-
-    in_frames = True
-
-
-class ClassCodeHandler(RoomPageHandler):
-    """The page of rooms at the address of a class code, which its script reads. Whether there is
-    such a code, nobody learns here."""
-
-    def parse_url_path(self, url_path: str) -> str:
-        return "index.html"

@@ -53,7 +53,7 @@ class RoomsHandler(ApiHandler):
         members = {member.user.name: member.role for member in wanted.members}
         names = {each.user.name: each.user.written for each in wanted.members if each.user.written}
         made = await self.services.rooms.create(identity, wanted.title, members, names=names)
-        self.set_header("Location", f"/api/rooms/{made.room.id}")
+        self.set_header("Location", self.address(f"/api/rooms/{made.room.id}"))
         # As for messages: 202 says that RabbitMQ lags behind.
         status = 201 if made.has_queue else 202
         self.write_json(_as_json(made, self.services.topology), status=status)
@@ -117,7 +117,7 @@ class CopyHandler(ApiHandler):
         identity = await self.identity()
         title = self.body(Copying).title
         made = await self.services.rooms.copy(identity, number, title)
-        self.set_header("Location", f"/api/rooms/{made.room.id}")
+        self.set_header("Location", self.address(f"/api/rooms/{made.room.id}"))
         # As for a new room: 202 says that RabbitMQ lags behind.
         status = 201 if made.has_queue else 202
         self.write_json(_as_json(made, self.services.topology), status=status)

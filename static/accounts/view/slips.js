@@ -1,3 +1,4 @@
+import { GATEWAY } from "../../interact/gateway-address.js";
 import { element } from "../../shared/element.js";
 import { qrCode } from "../../shared/qr.js";
 
@@ -12,7 +13,7 @@ import { qrCode } from "../../shared/qr.js";
  * @param {{dropped: () => void}} listener
  */
 export function slipsSection(i18n, { dropped }) {
-  const address = `${location.origin}/`;
+  const address = `${GATEWAY}/`;
   const sheet = element("div", { class: "slips" });
   /** @type {Map<string, HTMLElement>} */
   const shown = new Map();

@@ -1,3 +1,4 @@
+import { PATH } from "../../interact/gateway-address.js";
 import { Problem } from "../../interact/index.js";
 import { spelled } from "../class-code.js";
 import { element, field, icon, iconButton } from "../../shared/element.js";
@@ -82,7 +83,7 @@ export function codeCorner({ i18n }, code) {
     root.replaceChildren(
       qrCode(code.address, i18n.say("share.code")),
       element("strong", { class: "letters" }, spelled(code.now.code)),
-      element("span", { class: "soft" }, `${location.host}/j/`),
+      element("span", { class: "soft" }, `${location.host}${PATH}/j/`),
     );
   });
   return root;

@@ -1,3 +1,4 @@
+import { PATH } from "../../interact/gateway-address.js";
 import { Problem } from "../../interact/index.js";
 import { patience } from "../class-code.js";
 import { commitsOnly } from "../../shared/commit.js";
@@ -48,11 +49,11 @@ export function askToJoin({ i18n, page, code, join, logIn, wait, storage }) {
   const cover = element(
     "main",
     { class: "login" },
-    element("header", {}, element("img", { src: "/static/shared/icon.svg", alt: "" }), title),
+    element("header", {}, element("img", { src: `${PATH}/static/shared/icon.svg`, alt: "" }), title),
     form,
   );
   /** The proof of a knock outlives a reload. */
-  const kept = `interact.knock.${code}`;
+  const kept = `interact.knock${PATH}.${code}`;
 
   return new Promise((resolve) => {
     /** One attempt after the other, until it is decided. @param {object} wanted */

@@ -1,3 +1,4 @@
+import { PATH } from "../../interact/gateway-address.js";
 import { element, icon, iconButton } from "../../shared/element.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
@@ -22,7 +23,7 @@ export function remainsDialog(
   const address = (/** @type {string} */ name) => {
     // Some devices do not know their zone's name.
     const query = new URLSearchParams({ ...(zone && { zone }), language: i18n.language, separator });
-    return `/api/rooms/${room}/export/${name}?${query}`;
+    return `${PATH}/api/rooms/${room}/export/${name}?${query}`;
   };
   const table = (/** @type {string} */ name) =>
     element(

@@ -2,7 +2,7 @@
 
 Three of the thirty are pages in Chromium, on phones; the others do what a page does, without one:
 they call the API and follow the topic with a STOMP client. Thirty browsers would only measure the
-machine.
+machine. The gateway is below a path of its host, so this also tries the pages there.
 """
 
 from __future__ import annotations
@@ -21,17 +21,25 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.acceptance.browser.accounts import add_accounts
-from tests.acceptance.browser.conftest import Visit
+from tests.acceptance.browser.conftest import Visit, Watch
+from tests.acceptance.browser.dashboard import SOON
 from tests.acceptance.browser.visitor import PATIENCE, Visitor
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import StompClient
 
 PHONE = {"viewport": {"width": 360, "height": 640}, "is_mobile": True, "has_touch": True}
+BELOW = "/school/interact"
 PAGES = 3
 PUPILS = 30
 #: Seconds that the issue gives them.
 TWO_MINUTES = 120.0
 SAID = ("Good morning!", "Whoever is offline misses nothing.", "Welcome back.")
+
+
+@pytest.fixture(scope="module")
+def gateway_options() -> dict[str, object]:
+    """The school's own pages are at the root of the host."""
+    return {"path": BELOW}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -76,8 +84,8 @@ def come_in(gateway: GatewayProcess, code: str, nickname: str) -> Pupil:
     connection = HTTPConnection(where.hostname or "", where.port, timeout=60)
     try:
         body = json.dumps({"code": code, "nickname": nickname})
-        headers = {"Content-Type": "application/json", "Origin": gateway.url}
-        connection.request("POST", "/api/join", body, headers)
+        headers = {"Content-Type": "application/json", "Origin": gateway.origin}
+        connection.request("POST", f"{BELOW}/api/join", body, headers)
         response = connection.getresponse()
         answer: dict[str, Any] = json.loads(response.read())
         assert answer.get("joined"), answer
@@ -174,3 +182,11 @@ def _reads(pages: list[Visitor], said: tuple[str, ...]) -> None:
         expect(page.page.get_by_role("log", name="Talk").locator(".said .text")).to_have_text(
             list(said), timeout=PATIENCE
         )
+
+
+def test_the_admin_s_pages_work_below_the_path(gateway: GatewayProcess, watch: Watch) -> None:
+    page = watch(gateway)
+    page.locator(f'a[href="{BELOW}/admin/accounts"]').click()
+    expect(page.get_by_text("hana", exact=True).first).to_be_visible()
+    page.locator(f'a[href="{BELOW}/admin"]').click()
+    expect(page.locator(".line[data-state=on]")).to_be_visible(timeout=SOON)

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import websocket
 
-from gateway.auth.credentials import SESSION_COOKIE
+from gateway.auth.session_cookie import SESSION_COOKIE
 from tests.acceptance.gateway_process import AUDIENCE, ISSUER, GatewayProcess
 from tests.acceptance.stomp_client import StompClient
 

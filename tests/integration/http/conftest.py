@@ -294,6 +294,7 @@ def public(
             rotation=rotation(),
             known=gateway.services.credentials.claimed,
         ),
+        path=settings.server.path,
     )
     io_loop.run_sync(partial(_open, listener))
     yield listener

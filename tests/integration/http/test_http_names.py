@@ -12,7 +12,7 @@ import pytest
 from tornado.ioloop import IOLoop
 
 from gateway.auth.accounts import Accounts
-from gateway.auth.credentials import SESSION_COOKIE
+from gateway.auth.session_cookie import SESSION_COOKIE
 from gateway.config import Config
 from gateway.domain.room import MemberRole
 from gateway.store import Account, Store

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway.auth.credentials import SECURE_COOKIE, SESSION_COOKIE
+from gateway.auth.session_cookie import SECURE_COOKIE, SESSION_COOKIE
 from gateway.config import Config
 from tests.integration.http.conftest import Answer, Call, token
 

@@ -8,7 +8,7 @@ import pytest
 
 from devenv import vendor
 from gateway.http.app import STATIC
-from gateway.http.handlers.pages import PageHandler
+from gateway.http.handlers.pages import SourceHandler
 from gateway.http.listeners import Listener
 from tests.integration.http.conftest import ORIGIN, Call
 
@@ -127,7 +127,7 @@ async def test_a_part_of_a_file_can_be_asked_for(call: Call) -> None:
 def test_no_file_stays_open_while_its_client_takes_it() -> None:
     """An iterator would keep it open, and take a descriptor that is kept for something else."""
     path = STATIC / "room" / "index.html"
-    assert PageHandler.get_content(str(path)) == path.read_bytes()
+    assert SourceHandler.get_content(str(path)) == path.read_bytes()
 
 
 # Frames

@@ -15,7 +15,7 @@ from tornado.ioloop import IOLoop
 
 from gateway.assembly import Gateway
 from gateway.auth.accounts import Accounts
-from gateway.auth.credentials import SESSION_COOKIE
+from gateway.auth.session_cookie import SESSION_COOKIE
 from gateway.config import Config, Log
 from gateway.errors import StoreUnavailable
 from gateway.limits import LiveLimits

@@ -16,7 +16,7 @@ from tornado.tcpclient import TCPClient
 
 from gateway.assembly import Gateway
 from gateway.auth.accounts import Accounts
-from gateway.auth.credentials import SESSION_COOKIE
+from gateway.auth.session_cookie import SESSION_COOKIE
 from gateway.domain.identity import Identity
 from gateway.drain import leaving
 from gateway.errors import StoreUnavailable

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
-from gateway.auth.credentials import SESSION_COOKIE
+from gateway.auth.session_cookie import SESSION_COOKIE
 from gateway.config import Config
 from gateway.store import Store
 from tests.integration.http.conftest import ORIGIN, Answer, Call, token

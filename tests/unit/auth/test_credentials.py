@@ -6,8 +6,9 @@ from typing import NoReturn, cast
 
 from tornado.httputil import HTTPConnection, HTTPHeaders, HTTPServerRequest, RequestStartLine
 
-from gateway.auth.credentials import CAPACITY, LIFETIME, SESSION_COOKIE, Credentials, Verified
+from gateway.auth.credentials import CAPACITY, LIFETIME, Credentials, Verified
 from gateway.auth.ended import EndedSessions
+from gateway.auth.session_cookie import SESSION_COOKIE
 from gateway.auth.sessions import Sessions
 from gateway.auth.shared_secret import SharedSecret
 from gateway.domain.identity import Identity

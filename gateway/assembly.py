@@ -29,6 +29,7 @@ from gateway.http.built_pages import load_if_there
 from gateway.http.internal_access import InternalAccess
 from gateway.http.open_answers import OpenAnswers
 from gateway.http.services import HandlerServices
+from gateway.http.trusted_proxies import TrustedProxies
 from gateway.live.assembly import Live, connection_services, live
 from gateway.logins import Logins
 from gateway.measures import measures
@@ -363,5 +364,5 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
         ),
         sessions=auth.sessions,
         topology=f.topology,
-        trusted_proxies=frozenset(f.config.server.trusted_proxies),
+        trusted_proxies=TrustedProxies(f.config.server.trusted_proxies),
     )

@@ -68,6 +68,8 @@ ALGORITHMS = Literal[
     "ES256K",
     "EdDSA",
 ]
+#: Before the path of a socket in the file system; alone, whoever connects by one.
+UNIX: Final = "unix:"
 #: Bytes of a token at most, whatever ``max_bytes`` says: more would not fit into a CONNECT.
 LARGEST_TOKEN: Final = 32 * 1024
 
@@ -112,11 +114,28 @@ def _url(*schemes: str) -> AfterValidator:
     return AfterValidator(_check_url(*schemes))
 
 
-def _address(value: str) -> str:
+def _place(value: str) -> str:
+    """An address to listen on: of a machine, or ``unix:`` and a path."""
+    if value.startswith(UNIX) and not re.fullmatch(r"/([^/\0]+/)*[^/\0]+", value[len(UNIX) :]):
+        raise ValueError('must be an address, or "unix:" and an absolute path')
+    return value
+
+
+def _mode(value: str) -> str:
+    if not re.fullmatch("0?[0-7]{3}", value):
+        raise ValueError('must be the access rights of a file, such as "0660"')
+    return value
+
+
+def _proxy(value: str) -> str:
+    if value == UNIX:
+        return value
     try:
-        return str(ip_address(value))
-    except ValueError:
-        raise ValueError("must be an IP address") from None
+        return str(ip_network(value)) if "/" in value else str(ip_address(value))
+    except ValueError as error:
+        raise ValueError(
+            f'must be an IP address, a network such as 10.1.0.0/16, or "{UNIX}": {error}'
+        ) from None
 
 
 def _network(value: str) -> str:
@@ -217,11 +236,13 @@ class Server(_Table):
     """The listeners, the pages and the gateway's name. ``name`` None: the host's name."""
 
     name: Annotated[str, AfterValidator(_short_name)] | None = None
-    address: str = ""
+    address: Annotated[str, AfterValidator(_place)] = ""
     port: Port = 8080
     path: Annotated[str, AfterValidator(_base_path)] = ""
-    internal_address: str = "127.0.0.1"
+    internal_address: Annotated[str, AfterValidator(_place)] = "127.0.0.1"
     internal_port: Port = 8081
+    unix_mode: Annotated[str, AfterValidator(_mode)] = "0660"
+    unix_group: Name | None = None
     internal_hosts: tuple[Annotated[str, AfterValidator(_host_name)], ...] = ()
     internal_networks: tuple[Annotated[str, AfterValidator(_network)], ...] = (
         "127.0.0.0/8",
@@ -233,13 +254,28 @@ class Server(_Table):
     origins: tuple[Annotated[str, AfterValidator(canonical)], ...] = ()
     frame_ancestors: tuple[Annotated[str, AfterValidator(canonical)], ...] = ()
     cookies: Literal["same-site", "cross-site"] = "same-site"
-    trusted_proxies: tuple[Annotated[str, AfterValidator(_address)], ...] = ()
+    trusted_proxies: tuple[Annotated[str, AfterValidator(_proxy)], ...] = ()
+    proxy_protocol: bool = False
     hsts: Annotated[int, Field(ge=0)] = 31_536_000
     pages: Literal["built", "sources"] = "built"
     notice_time: Annotated[float, Field(ge=0)] = 5.0
     drain_time: Annotated[float, Field(ge=0)] = 10.0
     stop_timeout: PositiveFloat = 10.0
     tls: Tls | None = None
+
+    @model_validator(mode="after")
+    def _headers_come_from_proxies(self) -> Self:
+        if self.proxy_protocol and not self.trusted_proxies:
+            raise ValueError(
+                "proxy_protocol needs trusted_proxies: a PROXY header is taken from these alone"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _sockets_differ(self) -> Self:
+        if self.address.startswith(UNIX) and self.address == self.internal_address:
+            raise ValueError("address and internal_address are the same socket")
+        return self
 
 
 #: A stored message is longer than the one checked against ``limits.body_bytes``, by its number.

@@ -22,9 +22,11 @@ from gateway.config import Config
 from gateway.descriptors import Descriptors
 from gateway.drain import Drain, leaving
 from gateway.foundation import Foundation
-from gateway.http.internal_access import networks_shortage
+from gateway.http.internal_access import NETWORKS_NEEDED, networks_shortage
 from gateway.http.listeners import Listener
 from gateway.http.server import SPARE, Capacity, FixedCapacity
+from gateway.http.sockets import PLACES, Place
+from gateway.inherited_sockets import InheritedSockets
 from gateway.live.client.registry import Registry
 from gateway.messages import nesting
 from gateway.messages.intake import MAX_TYPE_LENGTH
@@ -121,6 +123,8 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
     mq = rabbitmq(f)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(f.tasks.close)
+        inherited = InheritedSockets(os.environ, PLACES)
+        stack.callback(inherited.close)
         manager = ServiceManager(os.environ)
         _give_signs_of_life(f, manager, stack)
         store = await opened_store(config, migrate=config.store.serve_migrates)
@@ -176,7 +180,7 @@ async def running(config: Config, drain: Drain) -> AsyncIterator[Serving]:
             gateway.readiness,
         )
         mq.broker.feeds.start()
-        public, internal = _open(f, gateway, stack)
+        public, internal = _open(f, gateway, inherited, stack)
         # Whatever ends the gateway, nothing new is accepted from here on.
         stack.callback(drain.begin, "stopping")
         yield Serving(
@@ -270,29 +274,31 @@ def _keep_sessions(
 
 
 def _open(
-    made_with: Foundation, gateway: Gateway, stack: AsyncExitStack
+    made_with: Foundation, gateway: Gateway, inherited: InheritedSockets, stack: AsyncExitStack
 ) -> tuple[Listener, Listener]:
     """Open the public and the internal listener. Raises :class:`ConfigError`,
     :class:`StartError`."""
     f, server, descriptors = made_with, made_with.config.server, made_with.descriptors
+    places = Place.of_public(server), Place.of_internal(server)
     public = Listener(
         gateway.public,
-        what="server.address and port",
+        what=places[0].what,
         events=f.events,
         tls=None if server.tls is None else tls.for_clients(server.tls),
         capacity=Capacity(
             f.budgets,
-            frozenset(server.trusted_proxies),
+            gateway.services.trusted_proxies,
             descriptors=descriptors.for_clients,
             spare=min(SPARE, descriptors.for_probes),
             rotation=f.rotation,
             known=gateway.services.credentials.claimed,
+            headers=server.proxy_protocol,
         ),
         path=server.path,
     )
     internal = Listener(
         gateway.internal,
-        what="server.internal_address and internal_port",
+        what=places[1].what,
         events=f.events,
         capacity=FixedCapacity(
             _INTERNAL_CONNECTIONS,
@@ -313,10 +319,10 @@ def _open(
         gateway.live.registry.close, leaving(), within=server.stop_timeout / 4
     )
     if shortage := networks_shortage(server):
-        logger.warning("%s: add the networks of the RabbitMQ nodes", shortage)
+        logger.warning("%s: %s", shortage, NETWORKS_NEEDED)
     public.make_room_for(gateway.auth.credentials.token_bytes)
-    internal.open(server.internal_address, server.internal_port)
-    public.open(server.address, server.port)
+    internal.open(places[1], inherited.take(places[1].name))
+    public.open(places[0], inherited.take(places[0].name))
     return public, internal
 
 

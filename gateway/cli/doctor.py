@@ -42,7 +42,7 @@ from gateway.domain.identity import Identity
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.http import app
 from gateway.http.built_pages import NotBuilt, load
-from gateway.http.internal_access import networks_shortage
+from gateway.http.internal_access import NETWORKS_NEEDED, networks_shortage
 from gateway.store import Store
 
 #: A certificate that ends sooner is reported.
@@ -113,7 +113,7 @@ def _origins(config: Config) -> Finding:
 def _internal_access(config: Config) -> Finding:
     what = "access to the internal listener"
     if shortage := networks_shortage(config.server):
-        return Finding(what, shortage, "add the networks of the RabbitMQ nodes")
+        return Finding(what, shortage, NETWORKS_NEEDED)
     return Finding(what)
 
 

@@ -4,38 +4,58 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import grp
+import os
 import socket
 import ssl
 from contextlib import closing, suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
 from typing import Any, Final
 
 from gateway.cli.findings import Finding
-from gateway.config import Server
+from gateway.config import UNIX, Server
+from gateway.http.sockets import Place, listens
 
 #: Seconds for an answer of a gateway that serves already.
 _PATIENCE: Final = 2.0
+#: What the keys of a listener begin with.
+_KEYS: Final = {"public": "server.", "internal": "server.internal_"}
 
 
 async def listeners(server: Server) -> list[Finding]:
     """Whether both listeners can be opened, or are open, because a gateway serves."""
-    public = ("public listener", server.address, server.port, server.tls is not None)
-    internal = ("internal listener", server.internal_address, server.internal_port, False)
-    return [
-        await asyncio.to_thread(_listener, what, address, port, tls=tls)
-        for what, address, port, tls in (public, internal)
+    found = [
+        await asyncio.to_thread(_listener, place, tls=tls)
+        for place, tls in (
+            (Place.of_public(server), server.tls is not None),
+            (Place.of_internal(server), False),
+        )
     ]
+    if server.address.startswith(UNIX) and UNIX not in server.trusted_proxies:
+        found.append(
+            Finding(
+                "proxies",
+                f"server.address is {server.address}, but X-Forwarded-For and X-Forwarded-Proto of"
+                " whoever connects there are not believed: all clients count as one",
+                f'add "{UNIX}" to server.trusted_proxies',
+            )
+        )
+    return found
 
 
-def _listener(what: str, address: str, port: int, *, tls: bool) -> Finding:
-    keys = "server.internal_" if what.startswith("internal") else "server."
+def _listener(place: Place, *, tls: bool) -> Finding:
+    what = f"{place.name} listener"
+    if place.path is not None:
+        return _at_path(what, place, place.path)
+    keys, address, port = _KEYS[place.name], place.address, place.port
     try:
         names = [_bound(*found) for found in _addresses(address, port)]
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             return Finding(
                 what,
-                f"cannot listen on {address or 'every address'}, port {port}: {error.strerror}",
+                f"cannot listen on {place}: {error.strerror}",
                 f"set {keys}address to an address of this machine, and {keys}port to one above"
                 " 1023, or let the service bind lower ones",
             )
@@ -47,6 +67,29 @@ def _listener(what: str, address: str, port: int, *, tls: bool) -> Finding:
             f"end the other program, or choose another {keys}port",
         )
     return Finding(f"{what}: {' and '.join(names)}")
+
+
+def _at_path(what: str, place: Place, path: Path) -> Finding:
+    try:
+        if listens(path):
+            return Finding(f"{what}: a program listens on {place}")
+        if place.group is not None:
+            grp.getgrnam(place.group)
+    except KeyError:
+        return Finding(what, f"there is no group {place.group!r}", "set server.unix_group to one")
+    except OSError as error:
+        return Finding(
+            what,
+            f"cannot listen on {place}: {error.strerror}",
+            f"remove what is there, or set {_KEYS[place.name]}address to another path",
+        )
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        return Finding(
+            what,
+            f"cannot listen on {place}: no socket can be made in {path.parent}",
+            "make the folder, and let the gateway's user write there (systemd: RuntimeDirectory=)",
+        )
+    return Finding(f"{what}: {place}")
 
 
 def _addresses(address: str, port: int) -> list[tuple[socket.AddressFamily, tuple[Any, ...]]]:

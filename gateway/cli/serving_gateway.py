@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Iterator
 from typing import Any, Final
 
 from tornado.httpclient import AsyncHTTPClient, HTTPError
+from tornado.netutil import Resolver
 
 from gateway.cli.findings import Finding
 from gateway.config import Server
+from gateway.http.sockets import Place
 
 #: Seconds for the answer, which waits for the database at most two.
 _WITHIN: Final = 5.0
@@ -18,15 +21,34 @@ _LOOPBACK: Final = {"0.0.0.0": "127.0.0.1", "::": "::1", "": "127.0.0.1"}  # noq
 _WHAT: Final = "the gateway that serves here"
 
 
+class _AtPath(Resolver):
+    """Finds every host at one socket in the file system."""
+
+    def initialize(self, path: str) -> None:
+        self._path = path
+
+    async def resolve(
+        self, host: str, port: int, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[tuple[int, Any]]:
+        return [(socket.AF_UNIX, self._path)]
+
+
 async def its_states(server: Server) -> list[Finding]:
     """A finding for each part that fails, in the words of ``/readyz``; or one: all work."""
-    host = _LOOPBACK.get(server.internal_address, server.internal_address)
+    place = Place.of_internal(server)
+    host = _LOOPBACK.get(place.address, place.address)
     if ":" in host:
         host = f"[{host}]"
-    url = f"http://{host}:{server.internal_port}/readyz"
+    url = f"http://{host}:{place.port}/readyz" if place.path is None else str(place)
+    client = AsyncHTTPClient(
+        force_instance=True, resolver=None if place.path is None else _AtPath(str(place.path))
+    )
     try:
-        answer = await AsyncHTTPClient(force_instance=True).fetch(
-            url, raise_error=False, connect_timeout=_WITHIN, request_timeout=_WITHIN
+        answer = await client.fetch(
+            url if place.path is None else "http://localhost/readyz",
+            raise_error=False,
+            connect_timeout=_WITHIN,
+            request_timeout=_WITHIN,
         )
         found = json.loads(answer.body or b"")
         return list(_findings(found["ready"], found["states"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Container, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -211,7 +211,7 @@ def _application(
     metrics: Metrics,
     events: Events,
     *routes: Route,
-    trusted_proxies: Collection[str] = (),
+    trusted_proxies: Container[str] = (),
     internal_access: InternalAccess | None = None,
     **settings: Any,
 ) -> Application:

@@ -7,7 +7,7 @@ import json
 import logging
 import re
 from asyncio import wait
-from collections.abc import Awaitable, Collection
+from collections.abc import Awaitable, Container
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, ClassVar, Final
@@ -166,8 +166,8 @@ class BaseHandler(RequestHandler):
         return self._held is not None
 
     @property
-    def _proxies(self) -> Collection[str]:
-        proxies: Collection[str] = self.settings.get("trusted_proxies", ())
+    def _proxies(self) -> Container[str]:
+        proxies: Container[str] = self.settings.get("trusted_proxies", ())
         return proxies
 
     def write_json(self, value: Any, *, status: int = 200) -> None:
@@ -273,7 +273,7 @@ class BodilessHandler(BaseHandler):
 
 
 def account_for(
-    handler: RequestHandler, *, metrics: Metrics, events: Events, trusted_proxies: Collection[str]
+    handler: RequestHandler, *, metrics: Metrics, events: Events, trusted_proxies: Container[str]
 ) -> None:
     """Count an answered request, and log it in a line without the query; a refusal is noted as an
     event, and when it is repeated, it is logged for debugging only."""

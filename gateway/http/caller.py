@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Container
 from dataclasses import dataclass
 from ipaddress import ip_address
 
@@ -17,7 +17,7 @@ class Caller:
     secure: bool
 
 
-def caller(request: HTTPServerRequest, *, trusted_proxies: Collection[str]) -> Caller:
+def caller(request: HTTPServerRequest, *, trusted_proxies: Container[str]) -> Caller:
     """The client of the request: the peer, or whom a trusted proxy names."""
     peer = request.remote_ip or ""
     if peer not in trusted_proxies:
@@ -27,7 +27,7 @@ def caller(request: HTTPServerRequest, *, trusted_proxies: Collection[str]) -> C
     return Caller(address, protocol.rpartition(",")[2].strip().lower() == "https")
 
 
-def nearest(peer: str, headers: HTTPHeaders, *, trusted_proxies: Collection[str]) -> str:
+def nearest(peer: str, headers: HTTPHeaders, *, trusted_proxies: Container[str]) -> str:
     """The peer; or, behind a trusted proxy, the nearest address that is not a trusted proxy's.
 
     ``X-Forwarded-For`` grows to the right. Everything left of the first address that no trusted

@@ -13,7 +13,7 @@ from tornado.httputil import HTTPServerRequest
 
 from broker.timing.complaints import Complaints
 from broker.timing.readings import Monotonic
-from gateway.config import Server
+from gateway.config import UNIX, Server
 from gateway.errors import HostRefused, NetworkRefused, NotAuthenticated, Refused
 from gateway.http.caller import is_address
 
@@ -116,8 +116,20 @@ def _remember(value: str, known: set[str]) -> None:
     known.add(value)
 
 
+#: What to do about it.
+NETWORKS_NEEDED: Final = (
+    "give server.internal_address one that the RabbitMQ nodes reach, and server.internal_networks"
+    " their networks"
+)
+
+
 def networks_shortage(server: Server) -> str | None:
-    """The problem with ``server.internal_networks``; None if there seems to be none."""
+    """The reason why RabbitMQ may have no way to ask; None if there seems to be none."""
+    if server.internal_address.startswith(UNIX):
+        return (
+            f"server.internal_address is {server.internal_address}, by which RabbitMQ cannot ask"
+            " /broker/auth/…, as it does about relays"
+        )
     if _is_loopback(server.internal_address) or any(
         not ip_network(network).is_loopback for network in server.internal_networks
     ):

@@ -5,30 +5,25 @@ from __future__ import annotations
 import logging
 import socket
 import ssl
+from collections.abc import Sequence
 from contextlib import suppress
-from typing import Final
 
-from tornado.netutil import bind_sockets
 from tornado.web import Application
 
-from gateway.config import StartError
 from gateway.http.api import LARGEST_BODY_READ
 from gateway.http.probes import Probes
 from gateway.http.server import Capacity, FixedCapacity, Server
+from gateway.http.sockets import Place, Sockets, name, opened
 from gateway.http.streams import HEAD_BYTES
 from gateway.observe.events import Events
 
 logger = logging.getLogger(__name__)
 
-#: Connections that wait to be accepted: a whole school that comes back at once. The kernel may
-#: allow fewer (net.core.somaxconn).
-_BACKLOG: Final = 4096
-
 
 class Listener:
-    """An application that is served on an address.
+    """An application that is served at a place.
 
-    ``what`` names its configuration keys in errors; refusals that no handler sees are noted among
+    ``what`` names its configuration keys in the log; refusals that no handler sees are noted among
     the ``events``. ``body_bytes``: the most of a body that is read, whoever sends it. ``path``:
     what the application's paths begin with.
     """
@@ -47,7 +42,7 @@ class Listener:
         self._what = what
         self._path = path
         self._scheme = "http" if tls is None else "https"
-        self._sockets: list[socket.socket] = []
+        self._sockets = Sockets([])
         self._server = Server(
             application,
             ssl_options=tls,
@@ -55,35 +50,38 @@ class Listener:
             max_body_size=body_bytes,
             # The time of heads, bodies, answers and idling is limited by the streams.
         )
-        self._server.equip(what=what, capacity=capacity, events=events, probes=Probes(path))
+        self._server.equip(
+            what=what,
+            capacity=capacity,
+            events=events,
+            probes=Probes(path),
+        )
 
-    def open(self, address: str, port: int) -> None:
-        """Bind and serve; port 0 takes a free one. Raises :class:`StartError`.
-
-        ``::`` stands for every address of both families, as in most servers.
-        """
-        try:
-            every = address in ("", "::")
-            self._sockets = bind_sockets(port, None if every else address, backlog=_BACKLOG)
-        except OSError as error:
-            reason = (error.strerror or str(error)).lower()
-            where = f"{address or 'every address'}, port {port}"
-            raise StartError(f"{self._what}: cannot listen on {where}: {reason}") from error
-        self._server.add_sockets(self._sockets)
+    def open(self, place: Place, inherited: Sequence[socket.socket] = ()) -> None:
+        """Serve on the ``inherited`` sockets, or else bind; port 0 takes a free one. Raises
+        :class:`StartError`."""
+        self._sockets = Sockets(inherited) if inherited else opened(place)
+        self._server.add_sockets(self._sockets.opened)
         # An address may mean several sockets, or fewer than expected.
-        logger.info("%s: listening on %s", self._what, " and ".join(map(_name, self._sockets)))
+        names = " and ".join(map(name, self._sockets.opened))
+        whose = f" ({place.name}, opened by the service manager)" if inherited else ""
+        logger.info("%s: listening on %s%s", self._what, names, whose)
 
     @property
     def port(self) -> int:
-        port: int = self._sockets[0].getsockname()[1]
+        port: int = self._sockets.opened[0].getsockname()[1]
         return port
 
     @property
     def url(self) -> str:
-        host: str = self._sockets[0].getsockname()[0]
+        """The URL, or the path of a socket in the file system."""
+        first = self._sockets.opened[0]
+        if first.family is socket.AF_UNIX:
+            return f"{name(first)}{self._path}"
+        host: str = first.getsockname()[0]
         if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
             return f"{self._scheme}://localhost:{self.port}{self._path}"
-        return f"{self._scheme}://{_name(self._sockets[0])}{self._path}"
+        return f"{self._scheme}://{name(first)}{self._path}"
 
     def make_room_for(self, token_bytes: int) -> None:
         """Let a request's head have a token of so many bytes, from the next request on."""
@@ -101,11 +99,8 @@ class Listener:
     async def close(self) -> None:
         """Accept nothing more, and cut off all connections."""
         self._server.stop()
+        self._sockets.forget_file()
+        self._server.headers.close()
         with suppress(ssl.SSLError):
             await self._server.close_all_connections()
         self._server.lingering.close()
-
-
-def _name(listening: socket.socket) -> str:
-    host, port = listening.getsockname()[:2]
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

@@ -8,7 +8,7 @@ import logging
 import math
 import socket
 import time
-from collections.abc import Awaitable, Callable, Hashable, Iterable
+from collections.abc import Awaitable, Callable, Container, Hashable, Iterable
 from contextlib import suppress
 from functools import partial
 from typing import Any, Final
@@ -29,12 +29,14 @@ from gateway.budget.budgets import Budgets
 from gateway.budget.cap import IN_ALL, Lease, Places
 from gateway.budget.rank import Rank
 from gateway.budget.table import HTTP_CONNECTIONS, HTTP_CONNECTS, Scope
+from gateway.config import UNIX
 from gateway.descriptors import lowest_free
-from gateway.errors import GatewayError, TooManyConnects, TooManyHttp, outcome
+from gateway.errors import GatewayError, Invalid, TooManyConnects, TooManyHttp, outcome
 from gateway.http.caller import nearest
 from gateway.http.lingering import Lingering
 from gateway.http.open_connections import Open
 from gateway.http.probes import Probes
+from gateway.http.proxy_headers import ProxyHeaders
 from gateway.http.serving import Serving
 from gateway.http.streams import NOT_SENT, Guarded, GuardedStream, GuardedTlsStream, answer
 from gateway.http.tls_turns import TlsTurns
@@ -74,18 +76,20 @@ class Capacity:
     Descriptors from the number ``descriptors`` on are not for this listener, but for ``spare``
     connections without a place; None: all are. Requests take their turns in the ``rotation``; None:
     they are handled at once. ``known``: the user of a request's headers, if that is known without
-    asking anybody.
+    asking anybody. ``headers``: whether connections of the proxies begin with a header of the PROXY
+    protocol.
     """
 
     def __init__(
         self,
         budgets: Budgets,
-        trusted_proxies: frozenset[str] = frozenset(),
+        trusted_proxies: Container[str] = (),
         *,
         descriptors: int | None = None,
         spare: int = SPARE,
         rotation: Rotation | None = None,
         known: Callable[[HTTPHeaders], str | None] = lambda _: None,
+        headers: bool = False,
     ) -> None:
         self.descriptors = descriptors
         self.spare = spare
@@ -93,6 +97,7 @@ class Capacity:
         self._connections = budgets.cap(HTTP_CONNECTIONS)
         self._connects = budgets.rate(HTTP_CONNECTS)
         self._trusted_proxies = trusted_proxies
+        self._headers = headers
         self._rotation = rotation
         self._accepting = Share()
 
@@ -125,6 +130,10 @@ class Capacity:
         else:
             return self._rotation.wait(some, self._accepting)
         return None
+
+    def wants_header(self, address: str) -> bool:
+        """Whether a connection from there begins with a header of the PROXY protocol."""
+        return self._headers and address in self._trusted_proxies
 
     def comes(self, address: str) -> None:
         """Count a new connection. Raises :class:`TooManyConnects`."""
@@ -183,6 +192,9 @@ class FixedCapacity:
     def accept(self, some: Turn) -> None:
         """Accept some connections now: operators come rarely, and wait for no client."""
         some()
+
+    def wants_header(self, _: str) -> bool:
+        return False
 
     def comes(self, _: str) -> None:
         """Let new connections come as often as they will."""
@@ -261,6 +273,7 @@ class Server(HTTPServer):
         self.lingering = Lingering()
         self.tls_turns = TlsTurns()
         self.probes = probes
+        self.headers = ProxyHeaders()
         self._what = what
         self._capacity = capacity
         self._events = events
@@ -353,19 +366,35 @@ class Server(HTTPServer):
                         return
                 # accept(2) fails for one connection only: go on with the next.
                 continue
-            spare += self._meet(connection, address, is_short=is_short)
+            where = address[0] if isinstance(address, tuple) else UNIX
+            if self._capacity is not None and self._capacity.wants_header(where):
+                self._await_header(connection, where)
+            else:
+                spare += self._meet(connection, where, is_short=is_short)
 
-    def _meet(self, connection: socket.socket, address: Any, *, is_short: bool) -> bool:
+    def _await_header(self, connection: socket.socket, proxy: str) -> None:
+        """Read from the proxy's connection whose it is, and decide then."""
+
+        def met(connection: socket.socket, source: str | None) -> None:
+            where = proxy if source is None else source
+            self._meet(connection, where, is_short=not self._has_descriptors)
+
+        def ended(why: str) -> None:
+            detail = f"a connection of a trusted proxy has no header of the PROXY protocol: {why}"
+            self._note(proxy, Invalid(detail))
+
+        self.headers.await_header(connection, met, ended)
+
+    def _meet(self, connection: socket.socket, where: str, *, is_short: bool) -> bool:
         """Decide about a new connection. Whether it is a spare one, or is turned away."""
         if _has_left(connection):
             # It is not counted either: others at its address may need the connections.
             connection.close()
             return False
-        where = str(address[0]) if isinstance(address, tuple) else ""
         refusal = self._refusal(where, is_short=is_short)
         if refusal is None and is_short:
             connection = _lowered(connection)
-        self._take(connection, address, where, refusal)
+        self._take(connection, where, refusal)
         return refusal is not None
 
     @property
@@ -460,9 +489,7 @@ class Server(HTTPServer):
         logger.warning("%s: %s, because %s: %s", self._what, what, reason, remedy)
         self._events.note(Kind.REFUSAL, code, f"{self._what}: {reason}", status=503)
 
-    def _take(
-        self, connection: socket.socket, address: Any, where: str, error: GatewayError | None
-    ) -> None:
+    def _take(self, connection: socket.socket, where: str, error: GatewayError | None) -> None:
         places = self._places
         if isinstance(error, TooManyConnects) and self.ssl_options is not None:
             # Its handshake alone would cost what the limit saves.
@@ -502,7 +529,7 @@ class Server(HTTPServer):
         if self._capacity is not None and places is self._places:
             # Without a place it is answered at once: while it waited, a probe would have no place.
             self._capacity.share(stream)
-        self.handle_stream(stream, address)
+        self.handle_stream(stream, where)
 
     def _turn_away(self, connection: socket.socket, where: str, error: GatewayError) -> None:
         self._note(where, error)
@@ -517,7 +544,9 @@ class Server(HTTPServer):
     # Serving
 
     def handle_stream(self, stream: Any, address: Any) -> None:
-        context = _HTTPRequestContext(stream, address, self.protocol, self.trusted_downstream)
+        context = _HTTPRequestContext(stream, (address,), self.protocol, self.trusted_downstream)
+        # Tornado would take the socket's own, which may be a proxy's, or have none.
+        context.remote_ip = address
         connection = Serving(stream, self.conn_params, context)
         self._connections.add(connection)
         connection.start_serving(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import dataclass
 
 from broker.timing.readings import UnixTime
@@ -61,4 +62,4 @@ class HandlerServices:
     sessions: Sessions
     state: StateReads
     topology: Topology
-    trusted_proxies: frozenset[str]
+    trusted_proxies: Container[str]

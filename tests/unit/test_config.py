@@ -213,6 +213,23 @@ def test_a_misspelt_variable_is_refused_by_its_name(
         ({"server": {"path": "/"}}, "server.path: must be empty"),
         ({"server": {"path": "/a/../b"}}, "server.path: must be empty"),
         ({"server": {"path": "/a b"}}, "server.path: must be empty"),
+        (
+            {"server": {"address": "unix:public.sock"}},
+            'server.address: must be an address, or "unix:"',
+        ),
+        ({"server": {"address": "unix:"}}, "server.address: must be an address"),
+        ({"server": {"internal_address": "unix:/run/"}}, "server.internal_address: must be an"),
+        ({"server": {"unix_mode": "rw"}}, "server.unix_mode: must be the access rights of a file"),
+        ({"server": {"unix_mode": "0999"}}, "server.unix_mode: must be the access rights"),
+        (
+            {"server": {"trusted_proxies": ["10.1.0.0/8"]}},
+            "server.trusted_proxies.0: must be an IP",
+        ),
+        ({"server": {"proxy_protocol": True}}, "server: proxy_protocol needs trusted_proxies"),
+        (
+            {"server": {"address": "unix:/run/a", "internal_address": "unix:/run/a"}},
+            "server: address and internal_address are the same socket",
+        ),
         ({"server": {"trusted_proxies": ["proxy"]}}, "server.trusted_proxies.0: must be an IP"),
         ({"server": {"origins": ["https://a/"]}}, "server.origins.0: must be scheme://host"),
         (

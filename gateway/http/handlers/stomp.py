@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Any
 
 from tornado.iostream import StreamClosedError
@@ -30,7 +31,7 @@ class StompHandler(BodilessHandler):
         credentials: Credentials,
         drain: Drain,
         origins: Origins,
-        trusted_proxies: frozenset[str],
+        trusted_proxies: Container[str],
     ) -> None:
         self._live = live
         self._upgrades = live.admission.upgrades

@@ -36,6 +36,8 @@ from gateway.drain import Drain
 from gateway.foundation import Foundation
 from gateway.http.listeners import Listener
 from gateway.http.server import Capacity
+from gateway.http.sockets import Place
+from gateway.http.trusted_proxies import TrustedProxies
 from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox
 from gateway.queues.assembly import private_queues
@@ -48,6 +50,7 @@ from tests.rotations import rotation
 
 JWT_SECRET = "the issuer's secret, long enough for HS256"
 ORIGIN = "https://school.example"
+LOOPBACK = Place("server.address and port", "public", "127.0.0.1", 0)
 DRAIN_TOKEN = "whoever-has-this-may-drain"
 
 
@@ -290,9 +293,10 @@ def public(
         events=gateway.services.events,
         capacity=Capacity(
             budgets,
-            frozenset(settings.server.trusted_proxies),
+            TrustedProxies(settings.server.trusted_proxies),
             rotation=rotation(),
             known=gateway.services.credentials.claimed,
+            headers=settings.server.proxy_protocol,
         ),
         path=settings.server.path,
     )
@@ -312,7 +316,7 @@ def internal(gateway: Gateway, io_loop: IOLoop) -> Iterator[Listener]:
 
 
 async def _open(listener: Listener) -> None:
-    listener.open("127.0.0.1", 0)
+    listener.open(LOOPBACK)
 
 
 @pytest.fixture

@@ -36,13 +36,13 @@ def serving(
     )
     try:
         assert process.stderr is not None
-        yield process, *_addresses(process.stderr, log)
+        yield process, *addresses_of(process.stderr, log)
     finally:
         process.kill()
         process.communicate()
 
 
-def _addresses(lines: IO[str], log: Path | None) -> tuple[str, str]:
+def addresses_of(lines: IO[str], log: Path | None = None) -> tuple[str, str]:
     seen = ""
     for line in lines:
         seen += line
@@ -251,8 +251,10 @@ def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     # A drain ends with exit code 0, and is for good.
     assert "\nRestart=on-failure\n" in text
     unit.write_text(text.replace(program, "/bin/true"))
+    sockets = tmp_path / "interact-gateway.socket"
+    shutil.copyfile(_PROJECT / "conf/systemd" / sockets.name, sockets)
     for command in (
-        ["verify", str(unit)],
+        ["verify", str(unit), str(sockets)],
         # Of ten; more is a door that was closed.
         ["security", "--offline=true", "--threshold=15", str(unit)],
     ):

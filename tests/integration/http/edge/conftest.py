@@ -126,7 +126,7 @@ def reading_nothing(
             assert (await call("POST", f"{room}/messages", user="anna", json=body)).status == 201
 
     io_loop.run_sync(fill)
-    public._sockets[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    public._sockets.opened[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
 
     @asynccontextmanager
     async def reading_nothing() -> AsyncIterator[socket.socket]:

@@ -19,6 +19,7 @@ from gateway.http.server import Capacity
 from gateway.http.streams import HEAD_BYTES, HEAD_LINES
 from gateway.limits import LiveLimits
 from gateway.observe.events import Kind
+from tests.integration.http.conftest import LOOPBACK
 from tests.integration.http.edge.clients import ASK, Open, answer, until_closed
 
 
@@ -117,7 +118,7 @@ async def test_a_handshake_of_tls_counts_among_the_head_s_time(
         tls=tls.for_clients(Tls(certificate=pair.certificate, key=pair.key)),
         capacity=Capacity(Budgets(LiveLimits(Limits()), clock=time.monotonic)),
     )
-    listener.open("127.0.0.1", 0)
+    listener.open(LOOPBACK)
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     writer.write(said)
     # Whatever is said to that is no HTTP.

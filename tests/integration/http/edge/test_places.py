@@ -25,6 +25,7 @@ from gateway.http.server import SPARE, Capacity
 from gateway.limits import LiveLimits
 from gateway.live.client.connection import Connection
 from gateway.observe.events import Kind
+from tests.integration.http.conftest import LOOPBACK
 from tests.integration.http.edge.clients import (
     ASK,
     OTHER,
@@ -251,7 +252,7 @@ async def test_a_handshake_of_tls_beyond_the_rate_of_new_connections_is_not_begu
         tls=tls.for_clients(Tls(certificate=pair.certificate, key=pair.key)),
         capacity=Capacity(Budgets(LiveLimits(limits), clock=time.monotonic)),
     )
-    listener.open("127.0.0.1", 0)
+    listener.open(LOOPBACK)
     trusting = ssl.create_default_context()
     trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
     where = ("localhost", listener.port)

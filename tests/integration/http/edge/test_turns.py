@@ -26,7 +26,7 @@ from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity, Serve
 from gateway.http.streams import _CHUNK
 from gateway.limits import LiveLimits
 from gateway.rotation import HELD, REQUEST, Rotation, Share, Turn, Waiting, share_key
-from tests.integration.http.conftest import Call, token
+from tests.integration.http.conftest import LOOPBACK, Call, token
 from tests.integration.http.edge.clients import ASK, OTHER, Open, answer, until, until_closed
 
 
@@ -240,7 +240,7 @@ async def test_on_the_internal_listener_everything_but_rabbitmq_s_questions_take
         events=gateway.services.events,
         capacity=FixedCapacity(100, rotation=rotation),
     )
-    listener.open("127.0.0.1", 0)
+    listener.open(LOOPBACK)
     reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
     for path in ("/broker/auth/user?username=x&password=y", "/readyz"):
         writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
@@ -305,7 +305,7 @@ async def test_each_chunk_of_a_body_counts(dial: Open, public: Listener) -> None
 async def test_accepting_has_a_part_of_a_turn_however_many_come_at_once(
     public: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server, (listening,) = public._server, public._sockets
+    server, (listening,) = public._server, public._sockets.opened
     reading = itertools.count()
     with monkeypatch.context() as patched, ExitStack() as stack:
         # Each look at the clock finds it a third of that later.
@@ -333,7 +333,7 @@ async def test_accepting_has_a_part_of_a_turn_however_many_come_at_once(
 async def test_a_listener_accepts_on_after_a_turn_that_failed(
     dial: Open, public: Listener, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    server, (listening,) = public._server, public._sockets
+    server, (listening,) = public._server, public._sockets.opened
     assert isinstance(server._capacity, Capacity)
     server._capacity._rotation = rotation = Full()
     server._accept(listening)

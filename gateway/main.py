@@ -51,7 +51,9 @@ async def serve(config: Config, *, read: Callable[[], Config]) -> None:
     """Serve until SIGTERM or ``POST /drain``, then give notice and drain. SIGHUP: ``read`` the
     configuration again and apply what can be changed.
 
-    SIGINT or a second signal skips notice and drain time, a third one ends at once. Raises
+    SIGINT or a second signal skips notice and drain time, a third one ends at once. The first
+    SIGTERM never does, whatever has been asked before: Kubernetes sends one to a pod whose
+    ``preStop`` hook has just asked it to drain. Raises
     :class:`ConfigError`, :class:`StartError`, :class:`StoreUnavailable`.
     """
     drain = Drain(
@@ -59,8 +61,14 @@ async def serve(config: Config, *, read: Callable[[], Config]) -> None:
     )
     loop = asyncio.get_running_loop()
 
+    terminated = False
+
     def asked_to_stop(number: signal.Signals) -> None:
-        if not drain.announced and number is signal.SIGTERM:
+        nonlocal terminated
+        if number is signal.SIGTERM and not terminated:
+            terminated = True
+            if drain.announced:
+                logger.info("SIGTERM: leaving already; another one skips what is left of the time")
             drain.announce(number.name)
             return
         for each in (signal.SIGTERM, signal.SIGINT):

@@ -42,8 +42,8 @@ _LINTERS: Final = {
 #: Tier -> what it needs from the distribution.
 _TIERS: Final[dict[str, list[str]]] = {
     "unit": [],
-    "integration": ["npm", "pgbouncer", "postgresql", "prometheus"],
-    "acceptance": ["apache2-bin", "chromium", "npm", "postgresql"],
+    "integration": ["npm", "pgbouncer", "postgresql", "prometheus", "systemd"],
+    "acceptance": ["apache2-bin", "chromium", "haproxy", "nginx", "npm", "postgresql"],
 }
 #: What gateways, and the commands of the tests, import.
 _COMPILED: Final = ("broker", "gateway", "scripts")

@@ -39,6 +39,8 @@ PRESENT: dict[str, Callable[[], bool]] = {
     "fonts-nanum": lambda: any(Path("/usr/share/fonts").rglob("Nanum*")),
     # For promtool, which tries the alerts; its service is never started.
     "prometheus": _has("promtool"),
+    # For systemd-analyze, which reads the units; nothing is started.
+    "systemd": _has("systemd-analyze"),
     "nginx": _has("nginx"),
     "haproxy": _has("haproxy"),
     # Without the service: the server and its modules alone.

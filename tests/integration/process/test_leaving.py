@@ -138,6 +138,18 @@ def test_a_drain_by_post_is_shown_until_the_process_ends(
         assert get(public, "/healthz") == (200, "ok")
         # One left at once; the others have most of ten minutes.
         wait_for(lambda: drain(internal, "GET")[1]["connections"] == 2)
+        # As from Kubernetes after a preStop hook: nobody is hurried.
+        process.send_signal(signal.SIGTERM)
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "SIGTERM: leaving already" in line:
+                break
+        assert drain(internal, "GET")[1] | {"outbox": 0} == {
+            "state": "draining",
+            "connections": 2,
+            "posts": 0,
+            "outbox": 0,
+        }
         with within(10):
             process.send_signal(signal.SIGTERM)
             for client in clients:

@@ -242,7 +242,6 @@ def test_the_service_manager_is_told_how_the_gateway_fares(
             assert process.wait(timeout=30) == 0
 
 
-@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="there is no systemd")
 def test_systemd_takes_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / "interact-gateway.service"
     text = (_PROJECT / "conf/systemd/interact-gateway.service").read_text()

@@ -7,10 +7,13 @@ browsers get. Icons are masks of the style sheets:
 `/static/vendor/icons/<name>.svg`. The versions stand in package-lock.json.
 """
 
+import fcntl
 import hashlib
+import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from devenv import long_command, page_build
@@ -63,9 +66,25 @@ _LAYOUT = (
 
 def ensure(progress: Progress, project: Path = PROJECT) -> None:
     """Make `static/vendor` match package-lock.json, and `static/built` the pages, unless they do
-    already."""
-    _ensure_libraries(progress, project)
-    page_build.ensure(progress, project)
+    already. Two scripts in one checkout do so one after the other."""
+    with _alone(project / "static", progress):
+        _ensure_libraries(progress, project)
+        page_build.ensure(progress, project)
+
+
+@contextmanager
+def _alone(folder: Path, progress: Progress) -> Iterator[None]:
+    """A lock that ends with the process, however that ends; nothing of it is left in the folder."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress("waiting for another script that makes the pages")
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _ensure_libraries(progress: Progress, project: Path) -> None:

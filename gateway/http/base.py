@@ -296,7 +296,7 @@ def account_for(
                 user=handler.user,
                 address=address,
                 budget=handler.refused_by,
-                room=_room_of(request.path),
+                room=_room_of(request.path.removeprefix(handler.settings.get("base_path", ""))),
             ):
                 # Once a minute is enough for the log; the events count.
                 level = logging.DEBUG
@@ -312,7 +312,7 @@ def account_for(
 
 
 def _room_of(path: str) -> int | None:
-    """The room that a request is about."""
+    """The room that a request is about, by its path below the gateway's."""
     found = _ROOM_PATH.match(path)
     return None if found is None else int(found[1])
 

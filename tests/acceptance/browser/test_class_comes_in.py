@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.acceptance.browser.accounts import add_accounts
+from tests.acceptance.browser.accounts import PASSWORD, add_accounts
 from tests.acceptance.browser.conftest import Visit, Watch
 from tests.acceptance.browser.dashboard import SOON
 from tests.acceptance.browser.visitor import PATIENCE, Visitor
@@ -185,6 +185,8 @@ def _reads(pages: list[Visitor], said: tuple[str, ...]) -> None:
 
 
 def test_the_admin_s_pages_work_below_the_path(gateway: GatewayProcess, watch: Watch) -> None:
+    root = ("user", "add", "--password-stdin", "root", "--role", "admin")
+    assert gateway.command(*root, stdin=f"{PASSWORD}\n")[0] == 0
     page = watch(gateway)
     page.locator(f'a[href="{BELOW}/admin/accounts"]').click()
     expect(page.get_by_text("hana", exact=True).first).to_be_visible()

@@ -37,7 +37,8 @@ async def prune(database: Database, before: datetime) -> int:
 async def forget_keys(database: Database, before: datetime, *, spared: datetime, most: int) -> int:
     """See :meth:`gateway.store.store.Store.forget_keys`."""
     total = 0
-    for stream in await database.scan(kept.streams_with_cleared, _as_it_is):
+    found = partial(kept.streams_with_cleared, before=spared)
+    for stream in await database.scan(found, _as_it_is):
         while deleted := await database.write(
             partial(kept.forget, stream=stream, before=before, spared=spared, most=most)
         ):
@@ -51,18 +52,17 @@ def _as_it_is(found: list[Stream]) -> list[Stream]:
 
 
 def _with_old_start(connection: Connection, before: datetime) -> list[Stream]:
-    query = (
-        select(streams.c.audience, streams.c.room)
-        .join(
-            messages,
-            and_(
-                messages.c.room == streams.c.room,
-                messages.c.audience == streams.c.audience,
-                messages.c.seq == streams.c.first,
-            ),
+    # A subquery, because of a join SQLite begins with the messages, and reads all of them.
+    oldest = (
+        select(messages.c.sent_at)
+        .where(
+            messages.c.room == streams.c.room,
+            messages.c.audience == streams.c.audience,
+            messages.c.seq == streams.c.first,
         )
-        .where(messages.c.sent_at < before)
+        .scalar_subquery()
     )
+    query = select(streams.c.audience, streams.c.room).where(oldest < before)
     return [Stream(Audience(row.audience), row.room) for row in connection.execute(query)]
 
 

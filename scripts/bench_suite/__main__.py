@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 from importlib.util import find_spec
 from pathlib import Path
 
-from bench_suite import markdown, report, rounds
-from bench_suite.names import GATEWAYS, SYSTEMS, USUAL
+from bench_suite import markdown, native, report, rounds
+from bench_suite.names import GATEWAYS, SIZES, SYSTEMS, USUAL
 from bench_suite.peers import PROXIES
 from bench_suite.result import Row
 from bench_suite.run import Scale
+from bench_suite.sizes import suite as sizes
 from bench_suite.suite import SCENARIOS, Plan, measure
 from bench_suite.system import Lab, progress
 from devenv import command_lines, packages, rabbitmq, tls
@@ -33,6 +34,8 @@ def main() -> int:
     if options.markdown:
         print(markdown.comparison(json.loads(options.markdown.read_text())))
         return 0
+    if options.sizes is not None:
+        return _sizes(options)
     if options.plot and find_spec("matplotlib") is None:
         print("--plot needs matplotlib: .venv/bin/pip install -e '.[bench]'", file=sys.stderr)
         return 2
@@ -60,6 +63,32 @@ def main() -> int:
         draw(rows, options.plot)
         print(f"picture: {options.plot}")
     return int(any(row.failed for row in rows if row.system in GATEWAYS))
+
+
+def _sizes(options: argparse.Namespace) -> int:
+    names = options.sizes or SIZES
+    signals_raise()
+    try:
+        plan = _plan(options)
+        with session_folder(_RUN / "bench") as folder:
+            found = sizes.run(
+                names,
+                scale=plan.scale,
+                workers=plan.workers,
+                folder=folder,
+                say=progress(),
+                lab=lambda: _lab(options, plan, folder),
+            )
+    except SetupError as error:
+        print(f"\n{error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    print(sizes.report(found, names))
+    sizes.write(found, options.json, options.plot)
+    print(f"figures: {options.json}")
+    return int(any(series.failures for series in found))
 
 
 def _compare(rows: Sequence[Row], file: Path) -> None:
@@ -106,6 +135,9 @@ def _lab(options: argparse.Namespace, plan: Plan, folder: Path) -> Iterator[Lab]
         cluster.destroy()
     try:
         cluster.start()
+        if options.disk:
+            # The brokers have started.
+            native.slow_disk(folder, options.disk)
         capacity = max(plan.scale.clients, plan.scale.many)
         yield Lab(cluster, folder, tls.ensure(folder / "tls"), capacity, say)
     finally:

@@ -66,6 +66,8 @@ class Gateway:
     command: Sequence[str]
     log: Path
     secret: str
+    #: The gateways' own, which those beside it share.
+    own_secret: str
     database: Path
     context: ssl.SSLContext | None
 
@@ -120,13 +122,18 @@ def gateway(
     store: str = "",
     settings: Mapping[str, Any] = MEASURED,
     further: Mapping[str, Any] | None = None,
+    beside: Sequence[Gateway] = (),
 ) -> Iterator[Gateway]:
     """Run a gateway on an empty SQLite database, or on ``store``; it is gone at the end.
 
-    ``further``: by the name of a table, more of its keys, or a list of such tables.
+    ``further``: by the name of a table, more of its keys, or a list of such tables. ``beside``: one
+    more of the same cluster as these.
     """
-    port, internal_port = lab.cluster.gateway_port(1), lab.cluster.gateway_port(0)
-    secret = secrets.token_urlsafe(32)
+    place = len(beside)
+    port = lab.cluster.gateway_port(2 * place + 1)
+    internal_port = lab.cluster.gateway_port(2 * place)
+    secret = beside[0].secret if beside else secrets.token_urlsafe(32)
+    own_secret = beside[0].own_secret if beside else secrets.token_urlsafe(48)
     with TemporaryDirectory(dir=lab.folder, prefix="gateway-") as name:
         folder = Path(name)
         config = folder / "gateway.toml"
@@ -137,7 +144,7 @@ def gateway(
             port=port,
             internal_port=internal_port,
             database=database,
-            secret=secrets.token_urlsafe(48),
+            secret=own_secret,
             tls=lab.pair if tls else None,
         )
         tables["auth"]["jwt"] = {
@@ -148,14 +155,14 @@ def gateway(
         }
         for name_of_table, more in (further or {}).items():
             if isinstance(more, Mapping):
-                tables[name_of_table].update(more)
+                tables.setdefault(name_of_table, {}).update(more)
             else:
                 tables[name_of_table] = more
         if store:
             tables["store"] |= {"url": store, "migrate": True}
         config.write_text(gateway_toml.render({"fanout": fanout, **settings, **tables}))
         command = [sys.executable, "-m", "gateway", "--config", str(config)]
-        log = lab.folder / f"gateway-{fanout}.log"
+        log = lab.folder / f"gateway-{fanout}{place or ''}.log"
         with running([*command, "serve"], log=log, env=_environment()) as child:
             _wait_until_ready(internal_port, child)
             door = Door(
@@ -166,7 +173,9 @@ def gateway(
                 authority=lab.pair.authority if tls else None,
             )
             context = ssl.create_default_context(cafile=str(lab.pair.authority)) if tls else None
-            yield Gateway(door, port, internal_port, command, log, secret, database, context)
+            yield Gateway(
+                door, port, internal_port, command, log, secret, own_secret, database, context
+            )
 
 
 def _environment() -> dict[str, str]:

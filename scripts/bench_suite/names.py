@@ -27,3 +27,5 @@ USUAL: Final = (
 #: Those that break nodes.
 OUTAGES: Final = ("node-kill", "node-stop", "node-hang")
 SCENARIOS: Final = (*USUAL, *OUTAGES)
+#: What `--sizes` measures at growing sizes.
+SIZES: Final = ("history", "members", "clients", "rooms", "gateways", "storms")

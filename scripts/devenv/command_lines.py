@@ -138,6 +138,13 @@ def bench() -> argparse.ArgumentParser:
         help="of each measurement, systems in turns: medians and their spread (default: 1)",
     )
     parser.add_argument("--nodes", type=int, default=3, help="of RabbitMQ (default: 3)")
+    parser.add_argument(
+        "--disk",
+        type=float,
+        default=0.0,
+        metavar="MS",
+        help="milliseconds that each flush to the disk takes longer, of all but RabbitMQ",
+    )
     parser.add_argument("--tls", action="store_true", help="everything with TLS as well")
     parser.add_argument("--quick", action="store_true", help="small and short: does it work?")
     _add_rabbitmq(parser)
@@ -150,7 +157,16 @@ def bench() -> argparse.ArgumentParser:
         metavar="FILE.json",
         help="of an earlier run: tell what is worse now by more than it varied",
     )
-    parser.add_argument("--plot", type=Path, metavar="FILE.png")
+    parser.add_argument(
+        "--sizes",
+        nargs="*",
+        choices=bench_names.SIZES,
+        metavar="SERIES",
+        help="measure how cost grows instead, of each thing or of: "
+        + ", ".join(bench_names.SIZES)
+        + " (simulated); half an hour, 5 GB of disk and --many 20000 for all of it",
+    )
+    parser.add_argument("--plot", type=Path, metavar="FILE", help="a picture: PNG; of --sizes SVG")
     parser.add_argument(
         "--markdown",
         type=Path,

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 
+from bench_suite import native
 from bench_suite.load import LoadFailed
 from bench_suite.result import Figure, percentile
 from bench_suite.run import Run
@@ -16,6 +17,7 @@ FIGURES = (
     Figure("cpu_rabbitmq", "RabbitMQ µs", digits=2),
     Figure("cpu_total", "CPU µs", "less", 2),
     Figure("cpu_total_calm", "at 20/s: CPU µs", "less", 2),
+    Figure("floor", "floor µs", digits=2),
     Figure("p50", "p50 ms", "less", 1),
     Figure("p99", "p99 ms", "less", 1),
     Figure("load_share", "load %"),
@@ -23,6 +25,9 @@ FIGURES = (
 
 #: Messages a second of the calm part.
 CALM = 20.0
+#: Of the floor, what sending alone takes: the bytes of a message's frame, and how long it is
+#: measured.
+_FRAME, _FLOOR_SECONDS = 330, 3.0
 #: Messages in flight: what is delivered in this time, but no fewer and no more than so many.
 _LEAST, _MOST, _AHEAD = 100, 1000, 0.25
 #: The stock lasts for more than was ever delivered: messages a second through the shared gateway,
@@ -52,6 +57,14 @@ def _calmly(run: Run, source: Topic) -> None:
     run.progress(f"{run.scale.clients} subscribers, {CALM:.0f} messages/s")
     source.steadily(CALM, 1.0)
     source.arrived()
+    if run.gateway is not None:
+        run.row.values["floor"] = native.floor(
+            run.lab.folder,
+            sockets=run.scale.clients,
+            size=_FRAME,
+            rate=int(CALM),
+            seconds=min(run.scale.seconds, _FLOOR_SECONDS),
+        )
     run.load.watch()
     before = source.published
     watch = run.stopwatch()

@@ -1,5 +1,6 @@
 """Durable POSTs, compared with the obvious way, an empty Tornado handler, and publishing alone."""
 
+from bench_suite import native
 from bench_suite.gateways import USERS, Gateway, user
 from bench_suite.load import LoadFailed
 from bench_suite.poster import Posted, Target
@@ -17,6 +18,7 @@ FIGURES = (
     Figure("p50", "p50 ms", "less", 1),
     Figure("p99", "p99 ms", "less", 1),
     Figure("late", "202"),
+    Figure("flush", "flush µs"),
     Figure("load_share", "load %"),
 )
 CONNECTIONS = 64
@@ -26,6 +28,7 @@ _STREAM = Stream(Audience.PUBLIC, 1)
 def measure(run: Run) -> None:
     """Send the next POST on each connection as soon as the last one was answered."""
     run.progress(f"{CONNECTIONS} at a time")
+    run.row.values["flush"] = native.flush(run.lab.folder)
     if run.gateway is not None:
         _through(run, run.gateway)
     elif run.row.system == AIORMQ:

@@ -7,6 +7,7 @@ turns, and the medians of their p99s are compared.
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from statistics import median
 
 #: A p99 may grow by this factor,
@@ -20,6 +21,11 @@ LEAST_DIFFERENCE = 0.020
 MOST_LEFT = 15
 #: Bytes of memory that may be more when all rounds are over: what the allocator keeps.
 MOST_KEPT = 96_000_000
+#: Bytes by which memory at rest may be more after each repetition of a flood. The first one fills
+#: caches; if every further one adds to them, they are none.
+MOST_GROWTH = 4_000_000
+#: Rounds from which on growth can be told from chance.
+LEAST_ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -74,12 +80,13 @@ class Window:
 @dataclass(frozen=True)
 class Round:
     """A calm window, then one under flood. ``left``: why the gateway was not as before within the
-    time for that; empty if it was."""
+    time for that; empty if it was. ``memory``: its bytes then."""
 
     calm: Window
     flooded: Window
     tally: Mapping[str, int]
     left: str = ""
+    memory: int = 0
 
 
 @dataclass
@@ -106,6 +113,14 @@ class Result:
             )
         )
         return calm, flooded
+
+    @property
+    def growth(self) -> int | None:
+        """The least bytes that a round has added to what the one before had left; None: there are
+        too few rounds to tell."""
+        if len(self.rounds) < LEAST_ROUNDS:
+            return None
+        return min(later.memory - one.memory for one, later in pairwise(self.rounds))
 
     @property
     def tally(self) -> Counter[str]:
@@ -155,8 +170,14 @@ def _kept(result: Result) -> list[str]:
     before, after = result.before, result.after
     if before is None or after is None:
         return ["the gateway was not seen"]
+    found = []
     kept = after.memory - before.memory
-    return [f"keeps {kept / 1e6:.0f} MB of memory"] if kept > MOST_KEPT else []
+    if kept > MOST_KEPT:
+        found.append(f"keeps {kept / 1e6:.0f} MB of memory")
+    growth = result.growth
+    if growth is not None and growth > MOST_GROWTH:
+        found.append(f"keeps {growth / 1e6:.0f} MB more with each round")
+    return found
 
 
 def left(before: State, after: State) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 from flood_suite.catalogue import FLOODS
 from flood_suite.judge import (
     LEAST_DIFFERENCE,
+    LEAST_ROUNDS,
+    MOST_GROWTH,
     MOST_KEPT,
     MOST_RATIO,
     Result,
@@ -31,13 +33,17 @@ _HEAD = (
 )
 NOTE = (
     "Each cell: without the flood → under it (medians of the rounds; CPU, memory and descriptors: "
-    "the most of them) → after it. CPU of the gateway, of one core. A flood does harm if a p99 is "
+    "the most of them) → after it, memory after each round. CPU of the gateway, of one core. A "
+    "flood does harm if a p99 is "
     f"more than {MOST_RATIO:g} times and {1000 * LEAST_DIFFERENCE:.0f} ms longer, if anything of "
     "the good room is refused or lost, or if something does not come back (memory: more than "
-    f"{MOST_KEPT / 1e6:.0f} MB)."
+    f"{MOST_KEPT / 1e6:.0f} MB, or {MOST_GROWTH / 1e6:.0f} MB more with each of {LEAST_ROUNDS} "
+    "rounds)."
 )
 #: Answers that are named beside a flood.
 _MOST_ANSWERS = 6
+#: Floods that are named for the memory that they have left.
+_MOST_KEEPERS = 3
 
 
 def table(results: Sequence[Result]) -> str:
@@ -51,7 +57,23 @@ def table(results: Sequence[Result]) -> str:
     ]
     wrong = [f"* {result.name}: {fault}" for result in results for fault in faults(result)]
     verdict = ["", "What is wrong:", "", *wrong] if wrong else ["", "No flood did harm."]
-    return "\n".join([*rows, "", NOTE, "", *answers, *verdict])
+    return "\n".join([*rows, "", NOTE, "", *answers, "", _memory(results), *verdict])
+
+
+def _memory(results: Sequence[Result]) -> str:
+    """What all floods have left of the gateway's memory, and which of them most of it."""
+    seen = [(each.name, each.before, each.after) for each in results if each.before and each.after]
+    if not seen:
+        return "The gateway's memory was not seen."
+    first, last = seen[0][1].memory, seen[-1][2].memory
+    most = sorted(seen, key=lambda each: each[1].memory - each[2].memory)[:_MOST_KEEPERS]
+    kept = ", ".join(
+        f"{name} {(after.memory - before.memory) / 1e6:.0f}" for name, before, after in most
+    )
+    return (
+        f"The gateway's memory at rest: {first / 1e6:.0f} MB before the first flood, "
+        f"{last / 1e6:.0f} MB after the last; most was added by (MB) {kept}."
+    )
 
 
 def line(result: Result) -> str:
@@ -92,7 +114,7 @@ def _cells(result: Result) -> list[str]:
         f"{_ms(entries[0].p50)} → {_ms(entries[1].p50)}",
         f"{_most(calm, 'cpu', 0.01)} → {_most(flooded, 'cpu', 0.01)}",
         f"{_most(calm, 'memory', 1e6)} → {_most(flooded, 'memory', 1e6)} → "
-        f"{result.after.memory / 1e6:.0f}",
+        + ", ".join(f"{each.memory / 1e6:.0f}" for each in result.rounds),
         f"{_most(calm, 'descriptors', 1)} → {_most(flooded, 'descriptors', 1)} → "
         f"{result.after.descriptors}",
         "**harm**" if found else "ok",

@@ -88,7 +88,7 @@ def _measure(
             tally = flooder.ask("end")
             flooded = _seen(room, window)
             remains, result.after = _comes_back(running, before)
-            result.rounds.append(Round(calm, flooded, tally, remains))
+            result.rounds.append(Round(calm, flooded, tally, remains, memory=result.after.memory))
         room.ask("leave")
 
 

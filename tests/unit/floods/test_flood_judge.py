@@ -6,6 +6,7 @@ import pytest
 
 from flood_suite.judge import (
     LEAST_DIFFERENCE,
+    MOST_GROWTH,
     MOST_KEPT,
     MOST_LEFT,
     MOST_RATIO,
@@ -114,3 +115,15 @@ def test_percentiles_are_of_all_delays() -> None:
     spread = Spread.of(number * 1_000_000 for number in range(101))
     assert spread == Spread(0.050, 0.099, 101)
     assert Spread.of([]) == Spread(0.0, 0.0, 0)
+
+
+def test_memory_that_grows_with_every_round_is_harm_and_what_comes_to_rest_is_not() -> None:
+    def of(*memory: int) -> Result:
+        return result(*(Round(CALM, CALM, {}, memory=each) for each in memory))
+
+    step = MOST_GROWTH + 1
+    assert faults(of(0, step, 2 * step)) == ["keeps 4 MB more with each round"]
+    assert faults(of(0, 20 * step, 20 * step)) == []
+    assert faults(of(0, step, 2 * step - 1)) == []
+    # Two could be chance.
+    assert faults(of(0, step)) == []

@@ -1,6 +1,7 @@
 """The report names every flood, its figures and what is wrong."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from flood_suite import report
@@ -14,7 +15,12 @@ def window(p99: float) -> Window:
     return Window(spread, spread, spread, spread, Cost(0.25, 91_000_000, 61))
 
 
-GOOD = Result("pings", STATE, STATE, [Round(window(0.02), window(0.03), {"pings": 12_000})])
+GOOD = Result(
+    "pings",
+    STATE,
+    STATE,
+    [Round(window(0.02), window(0.03), {"pings": 12_000}, memory=STATE.memory)],
+)
 BAD = Result("history-8", STATE, STATE, [Round(window(0.02), window(1.785), {"read 200": 5})])
 BROKEN = Result("drip", failure="the process has ended")
 
@@ -50,3 +56,15 @@ def test_programs_get_everything() -> None:
     assert first["rounds"][0]["flooded"]["deliveries"]["p99"] == 0.03
     assert first["faults"] == []
     assert second["faults"] == ["not measured: the process has ended"]
+
+
+def test_it_says_what_all_floods_have_left_and_which_most_of_it() -> None:
+    rounds = [
+        Round(window(0.02), window(0.03), {}, memory=each) for each in (95_000_000, 99_000_000)
+    ]
+    keeper = Result("history-8", STATE, replace(STATE, memory=99_000_000), rounds)
+    table = report.table([GOOD, keeper, BROKEN])
+    assert "| 91 → 91 → 95, 99 |" in table
+    assert "90 MB before the first flood, 99 MB after the last" in table
+    assert "added by (MB) history-8 9, pings 0." in table
+    assert "was not seen" in report.table([BROKEN])

@@ -23,4 +23,6 @@ TARGETS: Final = {
     "config": "configuration",
     "class-codes": "class_codes",
     "rosters": "rosters",
+    "event-streams": "event_streams",
+    "csv": "csv_cells",
 }

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.domain.roster import MOST_LINES, Line, decoded, has_heads
+from gateway.domain.roster import (
+    MOST_BYTES,
+    MOST_CHARACTERS,
+    MOST_LINES,
+    Line,
+    decoded,
+    has_heads,
+)
 from gateway.domain.roster import lines_of as read_lines
 
 
@@ -114,8 +121,13 @@ def test_a_list_may_have_so_many_lines_and_no_more() -> None:
 
 def test_one_line_may_have_all_names_with_blanks_between_them_and_no_more() -> None:
     assert len(lines_of("u,," * (MOST_LINES - 1))) == MOST_LINES - 1
+    assert len(lines_of("u" + "," * (2 * MOST_LINES - 1))) == 1
     with pytest.raises(ValueError, match="cells"):
         lines_of("u" + "," * 2 * MOST_LINES)
+
+
+def test_its_bounds_are_those_that_are_documented() -> None:
+    assert (MOST_LINES, MOST_CHARACTERS, MOST_BYTES) == (5_000, 300_000, 1_200_000)
 
 
 def test_a_long_list_is_read_a_line_at_a_time() -> None:

@@ -117,7 +117,8 @@ def test_a_refusal_is_noted_as_one() -> None:
 
 def test_so_many_wait_and_no_more_until_one_is_decided() -> None:
     made = numbering()
-    made.approving.of_author[1, "bob"] = MOST_OF_AUTHOR - 1
+    made.approving.of_author[1, "bob"] = MOST_OF_AUTHOR - 2
+    assert waits(made.take(draft()))
     assert waits(made.take(draft()))
     assert isinstance(made.take(draft()), TooManyWaiting)
     assert waits(made.take(draft(sender="carol")))
@@ -126,3 +127,4 @@ def test_so_many_wait_and_no_more_until_one_is_decided() -> None:
     assert isinstance(made.take(draft(sender="erin")), TooManyWaiting)
     made.take(draft(place=1))
     assert waits(made.take(draft(sender="erin")))
+    assert isinstance(made.take(draft(sender="fay")), TooManyWaiting)

@@ -17,15 +17,13 @@ MEDIA_TYPE: Final = "text/csv; charset=utf-8; header=present"
 #: which Excel takes for the same where Korean is written.
 #: https://owasp.org/www-community/attacks/CSV_Injection
 _BEGINS_FORMULA: Final = frozenset("=+-@|%＝＋－＠｜％")
-#: Characters before them that a spreadsheet drops, or at which a cell begins anew if it takes
-#: another separator for this one.
-_SKIPPED: Final = " \t\r\n\v\f\u00a0\u3000\ufeff\u200b\u200e\u200f\u2060"
 
 
 def harmless(text: str) -> str:
     """The text, with an apostrophe before what a spreadsheet would take for a formula."""
-    begin = text.lstrip(_SKIPPED)[:1]
-    return f"'{text}" if begin in _BEGINS_FORMULA and begin else text
+    # A spreadsheet drops what is before it and not seen, or a cell begins anew there.
+    begin = next((each for each in text if each.isprintable() and each != " "), "")
+    return f"'{text}" if begin in _BEGINS_FORMULA else text
 
 
 def lines(rows: Iterable[Row], style: Style) -> str:

@@ -127,7 +127,7 @@ def assemble(
         states=states,
         endings=others.session_revocation,
         logins=logins,
-        journal=store.journal,
+        store=store,
     )
     metrics = measures(
         f,

@@ -25,13 +25,16 @@ from gateway.foundation import Foundation
 from gateway.health.dependencies import PublisherState
 from gateway.observe.events import Kind
 from gateway.queues.mender import QueueBroker
+from gateway.queues.sizes import QueueSizes
 
 #: The number of feeds that bring the same messages, so that subscribers do not notice a node's
 #: death.
 _FEEDS: Final = 2
 
 
-class BrokerPublisher(QueueBroker, PublisherState, BusPublisher, ConfirmedPublisher, Protocol):
+class BrokerPublisher(
+    QueueBroker, QueueSizes, PublisherState, BusPublisher, ConfirmedPublisher, Protocol
+):
     """The broker, as the gateway uses :class:`broker.publishing.publisher.Publisher`."""
 
 

@@ -51,6 +51,14 @@ class QueueDiffers(QueueFailed):
     """The queue exists with other arguments; only deleting it by hand mends that."""
 
 
+@dataclass(frozen=True, slots=True)
+class QueueSize:
+    """The messages that wait in a queue for a consumer, and its consumers."""
+
+    messages: int
+    consumers: int
+
+
 class QueueChannel:
     """A channel for declaring and asking about queues, apart from those that publish.
 
@@ -164,11 +172,11 @@ class QueueChannel:
         with AiormqCalls():
             await self._channel.queue_unbind(queue.name, name)
 
-    async def waiting(self, name: str) -> int:
-        """The number of messages that wait in the queue for a consumer."""
+    async def size(self, name: str) -> QueueSize:
+        """The size of the queue now."""
         with AiormqCalls():
             found = await self._channel.queue_declare(name, passive=True)
-        return found.message_count or 0
+        return QueueSize(found.message_count or 0, found.consumer_count or 0)
 
     async def consume(self, name: str, taken: Callable[[], None]) -> None:
         """Take messages without acknowledging them; ``taken`` is called for each."""
@@ -303,7 +311,7 @@ class PrivateQueues:
             if made:
                 await channel.make(parking)
             try:
-                return await channel.waiting(parking.queue)
+                return (await channel.size(parking.queue)).messages
             except aiormq.ChannelNotFoundEntity:
                 return None
 
@@ -312,6 +320,18 @@ class PrivateQueues:
             made = True
             found = await self._ask(parking.queue, f"declare {parking.queue}", count)
         return found or 0
+
+    async def size(self, room: int) -> QueueSize | None:
+        """The size of the room's queue; None: there is none."""
+        name = self._topology.private_queue(room).name
+
+        async def look(channel: QueueChannel) -> QueueSize | None:
+            try:
+                return await channel.size(name)
+            except aiormq.ChannelNotFoundEntity:
+                return None
+
+        return await self._ask(name, f"look at {name}", look)
 
     async def parks(self, room: int) -> bool:
         """Whether the room's queue was declared so that what is rejected there is parked. A queue

@@ -15,7 +15,7 @@ from broker.nodes.node import Node
 from broker.nodes.rendezvous import LinkState
 from broker.publishing.link import Link
 from broker.publishing.links import LinkReport, Links
-from broker.publishing.provision import PrivateQueues
+from broker.publishing.provision import PrivateQueues, QueueSize
 from broker.publishing.publication import AlreadyInFlight, Publication
 from broker.publishing.stream import PublishStream
 from broker.publishing.suspects import Suspects
@@ -149,6 +149,10 @@ class Publisher:
     async def missing_private_queues(self, marks: Mapping[int, str]) -> list[int]:
         """See :meth:`broker.publishing.provision.PrivateQueues.missing`."""
         return await self._queues.missing(marks)
+
+    async def private_queue_size(self, room: int) -> QueueSize | None:
+        """See :meth:`broker.publishing.provision.PrivateQueues.size`."""
+        return await self._queues.size(room)
 
     async def parked_messages(self) -> int:
         """See :meth:`broker.publishing.provision.PrivateQueues.parked`."""

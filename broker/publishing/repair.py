@@ -202,7 +202,7 @@ class QueueRepair:
             await all_taken.wait()
             await consumer.close()
             # Only then may anything be published behind them.
-            while await self._held().waiting(name) < count:  # noqa: ASYNC110 - RabbitMQ tells nobody
+            while (await self._held().size(name)).messages < count:  # noqa: ASYNC110 - RabbitMQ tells nobody
                 await asyncio.sleep(_INTERVAL)
 
     async def open(self) -> None:

@@ -10,6 +10,7 @@ from broker.timing.readings import UtcTime
 from gateway.admin.dashboard import Dashboard
 from gateway.admin.gateways import Done, Gateways
 from gateway.admin.orders import AdminAction, Order
+from gateway.admin.rooms import ShownRooms
 from gateway.auth.permissions import Action, Permissions
 from gateway.cluster.session_revocation import SessionRevocation
 from gateway.domain.identity import Identity
@@ -39,6 +40,7 @@ class Admin:
     permissions: Permissions
     endings: SessionRevocation
     journal: JournalSearch
+    rooms: ShownRooms
     events: Events
     clock: UtcTime
 

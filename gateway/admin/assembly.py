@@ -16,6 +16,7 @@ from gateway.admin.history import Gauges, SampleHistory
 from gateway.admin.node_watch import NodeWatch
 from gateway.admin.orders import Orders
 from gateway.admin.overview import Overview
+from gateway.admin.rooms import FactsStore, ShownRooms
 from gateway.auth.permissions import Permissions
 from gateway.budget.table import DASHBOARDS
 from gateway.cluster.bus import Bus
@@ -26,13 +27,21 @@ from gateway.health.states import States
 from gateway.live.assembly import Live
 from gateway.messages.assembly import Messages
 from gateway.messages.outbox import Outbox
+from gateway.queues.sizes import QueueSizes
 
 
-class Links(Protocol):
-    """The publisher, as far as it shows its links."""
+class BrokerView(QueueSizes, Protocol):
+    """The publisher, as far as it shows its links and the private queues."""
 
     @property
     def links(self) -> Sequence[LinkReport]: ...
+
+
+class AdminStore(FactsStore, Protocol):
+    """The database."""
+
+    @property
+    def journal(self) -> JournalSearch: ...
 
 
 class LoginCounts(Protocol):
@@ -53,14 +62,14 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
     messages: Messages,
     outbox: Outbox,
     balancer: Balancer,
-    publisher: Links,
+    publisher: BrokerView,
     feeds: Feeds,
     drain: Drain,
     permissions: Permissions,
     states: States,
     endings: SessionRevocation,
     logins: LoginCounts,
-    journal: JournalSearch,
+    store: AdminStore,
 ) -> Admin:
     """Make the dashboard of this gateway, and its view of all others."""
     f, hub = made_with, live.hub
@@ -110,5 +119,12 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
     )
     endings.end_too(dashboard)
     return Admin(
-        dashboard, gateways, permissions, endings, journal, events=f.events, clock=f.clock.utc
+        dashboard,
+        gateways,
+        permissions,
+        endings,
+        store.journal,
+        ShownRooms(store, publisher, clock=f.clock.utc),
+        events=f.events,
+        clock=f.clock.utc,
     )

@@ -59,7 +59,8 @@ Row = dict[str, Any]
 class Query:
     """A search in the connections.
 
-    ``search``: a part of a user, address, id, node or gateway in any case, or a room's number.
+    ``search``: a part of a user, address, id, node or gateway in any case, or a room's number; or
+    exactly one thing: ``user:kim``, ``room:42``, ``address:192.0.2.7``, ``connection:<id>``.
     ``after``: the key of the row before the page, None for the first page.
     """
 
@@ -76,6 +77,16 @@ class Query:
     def matches(self, state: ConnectionState) -> bool:
         """Whether the connection fits. ``search`` must be in lower case."""
         search = self.search
+        what, _, exactly = search.partition(":")
+        match what:
+            case "user" if exactly:
+                return exactly == (state.user or "").lower()
+            case "room" if exactly:
+                return natural(exactly) in state.rooms
+            case "address" if exactly:
+                return exactly == state.address
+            case "connection" if exactly:
+                return exactly == state.id.lower()
         return (
             search in (state.user or "").lower()
             or search in state.address

@@ -33,6 +33,7 @@ from gateway.http.handlers.admin import (
     AdminResumeHandler,
     AdminRevocationsHandler,
 )
+from gateway.http.handlers.admin_rooms import AdminRoomHandler
 from gateway.http.handlers.approvals import ApprovalsHandler
 from gateway.http.handlers.class_codes import CodeHandler, JoinHandler, KnocksHandler
 from gateway.http.handlers.drain import DrainHandler, Progress
@@ -128,6 +129,7 @@ def public(
         (r"/api/admin/connections", AdminConnectionsHandler, own),
         (r"/api/admin/disconnect", AdminDisconnectHandler, own),
         (r"/api/admin/admit", AdminAdmitHandler, own),
+        (r"/api/admin/rooms/([^/]+)", AdminRoomHandler, own),
         (r"/api/admin/events", AdminEventsHandler, own),
         (r"/api/admin/revocations", AdminRevocationsHandler, own),
         (r"/api/admin/erasures", AdminErasuresHandler, own),

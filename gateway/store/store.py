@@ -22,6 +22,7 @@ from gateway.domain.erasure import Erasure
 from gateway.domain.message import Draft, Message
 from gateway.domain.revocation import Revocation, Target
 from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
+from gateway.domain.room_facts import RoomFacts
 from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
 from gateway.domain.shown_account import AccountPage
 from gateway.domain.stay import Stay
@@ -43,6 +44,7 @@ from gateway.store import (
     private_queues,
     retention,
     revocations,
+    room_facts,
     rooms,
     sessions,
     user_names,
@@ -238,6 +240,11 @@ class Store:
     async def rename_room(self, room: int, title: str) -> None:
         """Give the room another title. Raises UnknownRoom, Invalid."""
         await self._database.write(partial(rooms.rename, number=room, title=title))
+
+    async def room_facts(self, room: int, since: datetime) -> RoomFacts | None:
+        """The facts about a room for operators; ``since``: a minute ago. None: there is none."""
+        find = partial(room_facts.facts, number=room, since=since)
+        return await self._database.scan(find, lambda found: found)
 
     async def open_rooms(self) -> list[int]:
         return await self._database.read(rooms.still_open)

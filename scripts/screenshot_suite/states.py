@@ -422,7 +422,18 @@ def _dashboard() -> dict[str, Any]:
     }
     connections = {"at": _SINCE, "connections": [connection], "total": 1, "matching": 1}
     live = {"own": gateway["gateway"], "gateways": [gateway], "missing": {LONG_WORD: LONG_WORD}}
-    return {"live": live, "connections": {**connections, "missing": {}}}
+    entry = {
+        **{"id": 1, "at": _SINCE, "since": _SINCE, "gateway": gateway["gateway"], "kind": "close"},
+        **{"code": "too_slow", "status": 4008, "client_status": 1001, "detail": LONG_WORD * 5},
+        **{"user": LONG_NAME, "by": LONG_NAME, "room": 2**60, "address": connection["address"]},
+        **{"node": node["name"], "connection": connection["id"], "browser": LONG_WORD * 6},
+        **{"bytes_in": 123_456, "bytes_out": 123_456},
+    }
+    return {
+        "live": live,
+        "connections": {**connections, "missing": {}},
+        "events": {"events": [entry], "next": "x"},
+    }
 
 
 def host_approves(stand_in: StandIn, page: Page) -> None:

@@ -33,6 +33,39 @@ import { request } from "../interact/request.js";
  */
 
 /** @typedef {{search: string, sort: string, order: "ascending" | "descending", size?: string, after?: string}} Query */
+/**
+ * @typedef {object} Entry an entry of the journal
+ * @property {number} id
+ * @property {string} at
+ * @property {string} gateway
+ * @property {string} kind
+ * @property {string} code
+ * @property {string} [detail]
+ * @property {number} [status]
+ * @property {number} [client_status]
+ * @property {string} [user]
+ * @property {string} [by]
+ * @property {number} [room]
+ * @property {string} [address]
+ * @property {string} [node]
+ * @property {string} [connection]
+ * @property {string} [browser]
+ * @property {string} [since]
+ * @property {number} [bytes_in]
+ * @property {number} [bytes_out]
+ */
+/** As `GET /api/admin/events` takes them. @typedef {Record<string, string>} Criteria */
+/**
+ * @typedef {object} Room
+ * @property {string} title
+ * @property {string} created_at
+ * @property {string | null} closed_at
+ * @property {number} members
+ * @property {string[]} hosts
+ * @property {Record<string, {head: number, first: number, bytes: number, lately: number, unpublished: number}>} streams
+ * @property {string[]} open_polls
+ * @property {{number: number, due: string | null, messages?: number, consumers?: number, problem?: string}} private_queue
+ */
 /** What each gateway did, and who did not answer. @typedef {{done: Record<string, number>, missing: Record<string, string>}} Done */
 
 /** `/api/admin`. Every call rejects with a {@link Problem}. */
@@ -59,6 +92,21 @@ export class AdminApi {
   /** @param {Query} query @returns {Promise<Page>} */
   connections(query) {
     return this.call("GET", `/api/admin/connections?${new URLSearchParams({ ...query })}`);
+  }
+
+  /** @param {Criteria} criteria @returns {Promise<{events: Entry[], next?: string}>} */
+  journal(criteria) {
+    return this.call("GET", `/api/admin/events?${new URLSearchParams(criteria)}`);
+  }
+
+  /** @param {string} room @returns {Promise<Room>} */
+  room(room) {
+    return this.call("GET", `/api/admin/rooms/${encodeURIComponent(room)}`);
+  }
+
+  /** Who is logged in. @returns {Promise<import("../interact/types.js").Session>} */
+  session() {
+    return this.call("GET", "/api/session");
   }
 
   /**

@@ -6,12 +6,15 @@ import { askToLogIn } from "../shared/login.js";
 import { AdminApi } from "./api.js";
 import { Format } from "./format.js";
 import { Picture } from "./picture.js";
+import { subjectOf } from "./subject.js";
 import { askBack } from "./view/ask.js";
 import { charts } from "./view/charts.js";
 import { connectionsTable } from "./view/connections.js";
 import { eventsTable } from "./view/events.js";
 import { gatewaysTable } from "./view/gateways.js";
+import { journal } from "./view/journal.js";
 import { nodesTable } from "./view/nodes.js";
+import { subjectPage } from "./view/subject-page.js";
 import { WORDS } from "./words.js";
 
 /** @typedef {import("./view/ask.js").Plan} Plan */
@@ -23,6 +26,7 @@ import { WORDS } from "./words.js";
  * @property {I18n} i18n
  * @property {Format} format
  * @property {(plan: Plan) => void} ask
+ * @property {() => boolean} orders whether the user may give orders, and not only see
  */
 
 const language = chooseLanguage(navigator.languages);
@@ -68,10 +72,13 @@ const api = new AdminApi(endpoint, ({ status }) => {
 });
 
 const { dialog, ask } = askBack(i18n);
-const context = { api, i18n, format, ask };
+let isAdmin = false;
+/** @type {Context} */
+const context = { api, i18n, format, ask, orders: () => isAdmin };
 const parts = [charts(context), gatewaysTable(context), nodesTable(context), eventsTable(context)];
 const [overview, gateways, nodes, events] = parts;
 const connections = connectionsTable(context);
+const entries = journal(context);
 const status = element("p", { class: "line", role: "status" });
 const toAccounts = element("a", { class: "button", href: `${PATH}/admin/accounts` }, i18n.say("accounts"));
 const leave = element(
@@ -79,19 +86,33 @@ const leave = element(
   { type: "button", click: () => void logOut() },
   i18n.say("logOut"),
 );
+const main = element(
+  "main",
+  {},
+  overview.section,
+  gateways.section,
+  nodes.section,
+  connections.section,
+  events.section,
+  entries.section,
+);
 page.append(
   element("header", { class: "top" }, element("h1", {}, i18n.say("title")), status, toAccounts, leave),
-  element(
-    "main",
-    {},
-    overview.section,
-    gateways.section,
-    nodes.section,
-    connections.section,
-    events.section,
-  ),
+  main,
   dialog,
 );
+
+/** The page of a user, a room or a connection, in place of the overview. @type {ReturnType<subjectPage> | null} */
+let shownSubject = null;
+
+function turn() {
+  const subject = subjectOf(location.hash);
+  const before = shownSubject?.page ?? main;
+  shownSubject = subject && subjectPage(context, subject);
+  before.replaceWith(shownSubject?.page ?? main);
+  scrollTo(0, 0);
+  shownSubject?.focus();
+}
 
 const picture = new Picture();
 
@@ -106,14 +127,20 @@ function tell(word, state) {
 }
 
 // The first call asks for a login, if one is needed.
+const { roles } = await api.session();
+isAdmin = roles.includes("admin");
+toAccounts.hidden = !isAdmin;
 await connections.refresh();
+void entries.load();
 begun = true;
+addEventListener("hashchange", turn);
+if (subjectOf(location.hash)) turn();
 api.follow({
   told(state) {
     picture.take(state);
     for (const part of parts) part.show(picture);
     tell("live.on", "on");
-    if (!document.hidden) connections.refresh();
+    if (!document.hidden) (shownSubject ?? connections).refresh();
   },
   lost: () => tell("live.off", "off"),
 });

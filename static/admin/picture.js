@@ -25,7 +25,8 @@
  * @property {string} code
  * @property {string} detail
  * @property {number} [status]
- * @property {string} [user]
+ * @property {string} [user] whom it concerns
+ * @property {string} [by] who gave the order
  * @property {string} [address]
  * @property {string} [node]
  * @property {string} [connection]

@@ -1,5 +1,6 @@
 import { Problem } from "../../interact/problem.js";
 import { element, field } from "../../shared/element.js";
+import { subjectLink } from "../subject.js";
 import { NARROW, table } from "./rows.js";
 
 /** @typedef {import("../api.js").Connection} Connection */
@@ -23,11 +24,13 @@ const SORTS = [
 ];
 
 /**
- * All gateways' connections, a page at a time; the gateways search, sort and cut pages.
+ * All gateways' connections, a page at a time; the gateways search, sort and cut pages. With a `subject`
+ * it is searched for that alone.
  *
  * @param {Context} context
+ * @param {string} [subject]
  */
-export function connectionsTable({ i18n, format, api, ask }) {
+export function connectionsTable({ i18n, format, api, ask, orders: ordersAllowed }, subject) {
   /** The keys that the pages up to the shown one come after. @type {string[]} */
   let cursors = [];
   let sort = "since";
@@ -106,14 +109,18 @@ export function connectionsTable({ i18n, format, api, ask }) {
         cell: ({ user }) => [
           user === null
             ? element("em", { class: "soft" }, i18n.say("connections.unknown"))
-            : element("strong", {}, element("bdi", {}, user)),
+            : element("strong", {}, subjectLink("user", user)),
         ],
       },
-      { label: i18n.say("connections.rooms"), cell: ({ rooms }) => [rooms.join(", ") || "–"] },
+      { label: i18n.say("connections.rooms"), cell: ({ rooms }) => roomLinks(rooms) },
       { ...head("address"), cell: ({ address }) => [address] },
       { label: i18n.say("connections.gateway"), kind: "name", cell: ({ gateway }) => [gateway] },
       { ...head("node"), kind: "name", cell: ({ node }) => [node ?? i18n.say("connections.hub")] },
-      { ...head("since"), kind: "name", cell: ({ since }) => [age(since)] },
+      {
+        ...head("since"),
+        kind: "name",
+        cell: ({ since, id }) => [subjectLink("connection", id, age(since))],
+      },
       {
         ...head("in", "bytes_in"),
         kind: "number",
@@ -144,10 +151,19 @@ export function connectionsTable({ i18n, format, api, ask }) {
       {
         label: i18n.say("connections.actions"),
         kind: "action",
-        cell: (row) => [endButton(row), ...(row.user === null ? [] : [endUserButton(row.user)])],
+        cell: (row) =>
+          ordersAllowed()
+            ? [endButton(row), ...(row.user === null ? [] : [endUserButton(row.user)])]
+            : [],
       },
     ],
   });
+
+  /** @param {number[]} rooms */
+  const roomLinks = (rooms) => {
+    const links = rooms.flatMap((room) => [", ", subjectLink("room", `${room}`)]).slice(1);
+    return links.length ? links : ["–"];
+  };
 
   /** @param {Connection} row */
   const endButton = ({ gateway, id, user, address }) => {
@@ -217,7 +233,7 @@ export function connectionsTable({ i18n, format, api, ask }) {
     busy = true;
     try {
       const size = NARROW.matches ? SIZE.narrow : SIZE.wide;
-      const query = { search: search.value, sort, order, size };
+      const query = { search: subject ?? search.value, sort, order, size };
       const page = await api.connections(after ? { ...query, after } : query);
       if (number === asked) show(page);
     } catch (error) {
@@ -265,7 +281,9 @@ export function connectionsTable({ i18n, format, api, ask }) {
     element(
       "div",
       { class: "search" },
-      field(i18n.say("connections.search"), search, i18n.say("connections.hint")),
+      ...(subject
+        ? []
+        : [field(i18n.say("connections.search"), search, i18n.say("connections.hint"))]),
       field(i18n.say("connections.sort"), sorts),
       field(i18n.say("connections.order"), orders),
     ),

@@ -36,8 +36,8 @@ export function eventsTable({ i18n, format }) {
       },
       {
         label: i18n.say("events.who"),
-        cell: ({ user, address, node }) => [
-          [user, address, node].flatMap((each) => (each === undefined ? [] : [isolated(each)])).join(" · ") || "–",
+        cell: ({ user, by, address, node }) => [
+          [user, by && i18n.say("journal.by", { user: by }), address, node].flatMap((each) => (each === undefined ? [] : [isolated(each)])).join(" · ") || "–",
         ],
       },
       { label: i18n.say("events.detail"), kind: "wide", cell: ({ detail, budget }) => why(detail, budget) },

@@ -8,7 +8,7 @@ import { table } from "./rows.js";
 /** Undefined: it has been there, and does not answer any more. @typedef {{name: string, state: Gateway | undefined}} Row */
 
 /** All gateways that have been seen; the colour of each is that of its lines in the charts. @param {Context} context */
-export function gatewaysTable({ i18n, format, api, ask }) {
+export function gatewaysTable({ i18n, format, api, ask, orders }) {
   /** @type {Picture} */
   let shown;
   const grid = table({
@@ -59,7 +59,7 @@ export function gatewaysTable({ i18n, format, api, ask }) {
       {
         label: i18n.say("connections.actions"),
         kind: "action",
-        cell: ({ name, state }) => (state && !state.draining ? [drainButton(name)] : []),
+        cell: ({ name, state }) => (state && !state.draining && orders() ? [drainButton(name)] : []),
       },
     ],
   });

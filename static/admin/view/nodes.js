@@ -8,7 +8,7 @@ import { table } from "./rows.js";
 /** @typedef {import("../main.js").Context} Context */
 
 /** Each broker node, as the gateways see it; where they differ, each gateway's view. @param {Context} context */
-export function nodesTable({ i18n, format, api, ask }) {
+export function nodesTable({ i18n, format, api, ask, orders }) {
   const grid = table({
     caption: i18n.say("nodes.title"),
     empty: i18n.say("nodes.none"),
@@ -62,8 +62,8 @@ export function nodesTable({ i18n, format, api, ask }) {
         label: i18n.say("connections.actions"),
         kind: "action",
         cell: ({ name, views }) => [
-          ...(views.every(({ draining }) => draining) ? [] : [button(name, "drain")]),
-          ...(views.some(({ draining }) => draining) ? [button(name, "resume")] : []),
+          ...(!orders() || views.every(({ draining }) => draining) ? [] : [button(name, "drain")]),
+          ...(orders() && views.some(({ draining }) => draining) ? [button(name, "resume")] : []),
         ],
       },
     ],

@@ -12,10 +12,10 @@ from tests.acceptance.gateway_process import GatewayProcess
 SOON = 15_000
 
 
-def add_admin(gateway: GatewayProcess) -> None:
+def add_admin(gateway: GatewayProcess, user: str = "root", *, role: str = "admin") -> None:
     command = [sys.executable, "-m", "gateway", "--config", str(gateway.config)]
     subprocess.run(  # noqa: S603 - our own program
-        [*command, "user", "add", "root", "--password-stdin", "--role", "admin"],
+        [*command, "user", "add", user, "--password-stdin", "--role", role],
         input=PASSWORD.encode() + b"\n",
         stdout=subprocess.DEVNULL,
         check=True,

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.cluster
 def _accounts(gateway: GatewayProcess) -> None:
     add_accounts(gateway)
     add_admin(gateway)
+    add_admin(gateway, "olga", role="observer")
 
 
 def test_it_shows_the_people_of_a_room_and_ends_one_of_their_connections(
@@ -44,6 +45,36 @@ def test_it_shows_the_people_of_a_room_and_ends_one_of_their_connections(
     expect(row(page, "Last events", "ended by an admin (4003)").first).to_contain_text("paul")
     for user in ("hana", "mina"):
         people[user].is_connected()
+    # "Why was she cut off?"
+    form = page.locator("form.journal")
+    form.get_by_label("User").fill("paul")
+    form.get_by_role("button", name="Search").click()
+    ended = row(page, "Journal", "ended by an admin (4003)")
+    expect(ended).to_contain_text("an admin has ended this connection", timeout=SOON)
+    ended.get_by_role("link", name=f"Room {room}").click()
+    expect(page.get_by_role("heading", name=f"Room {room}")).to_be_focused()
+    expect(rows(page, "Connections")).to_have_count(2, timeout=SOON)
+    expect(page.locator(".facts")).to_contain_text("hana")
+    expect(row(page, "Journal", "ended by an admin")).to_have_count(1)
+    row(page, "Journal", "paul").first.get_by_role("link", name="connection").click()
+    expect(row(page, "Journal", "end a connection")).to_contain_text("by root")
+    expect(row(page, "Journal", "came in")).to_contain_text("paul")
+    page.get_by_role("link", name="Back to the overview").click()
+    expect(page.get_by_role("heading", name="Broker nodes")).to_be_visible()
+
+
+def test_an_observer_sees_everything_and_has_no_button_for_an_order(
+    gateway: GatewayProcess, visit: Visit, clients: Connect
+) -> None:
+    clients(gateway, "mina")
+    page = visit(gateway, "/admin").page
+    page.locator("input[autocomplete=username]").fill("olga")
+    page.locator("input[type=password]").fill(PASSWORD)
+    page.locator("button.primary").click()
+    expect(row(page, "Connections", "mina")).to_be_visible(timeout=SOON)
+    expect(row(page, "Broker nodes", "r1")).to_be_visible(timeout=SOON)
+    expect(page.locator(".table button:not(.sort)")).to_have_count(0)
+    expect(page.get_by_role("link", name="Accounts")).to_be_hidden()
 
 
 def test_a_node_that_is_drained_is_left_and_is_used_again_when_it_is_resumed(
@@ -180,6 +211,11 @@ def test_nothing_is_cut_off_and_axe_finds_nothing_grave(
     page.get_by_role("button", name=re.compile("^Drain: r1")).click()
     _is_sound(page, width)
     page.keyboard.press("Escape")
+    _is_sound(page, width)
+    page.evaluate("location.hash = '#/room/1'")
+    expect(page.get_by_role("heading", name="Room 1")).to_be_visible()
+    expect(page.locator(".facts dd").first).to_be_visible(timeout=SOON)
+    expect(rows(page, "Journal").first).to_be_visible(timeout=SOON)
     _is_sound(page, width)
 
 

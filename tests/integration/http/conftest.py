@@ -21,7 +21,7 @@ from broker.nodes.balancer import Balancer
 from broker.nodes.rendezvous import LinkState
 from broker.publishing.link import Link, LinkFailed
 from broker.publishing.links import LinkReport
-from broker.publishing.provision import QueueFailed
+from broker.publishing.provision import QueueFailed, QueueSize
 from broker.publishing.publication import NotConfirmed, Publication
 from broker.timing.tasks import Tasks
 from broker.topology import Topology
@@ -94,6 +94,11 @@ class FakeBroker:
 
     async def missing_private_queues(self, marks: Mapping[int, str]) -> list[int]:
         return []
+
+    async def private_queue_size(self, room: int) -> QueueSize | None:
+        if self.away:
+            raise QueueFailed("nobody is there")
+        return QueueSize(3, 1) if room in self.queues else None
 
     async def parked_messages(self) -> int:
         if self.away:

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.assembly import Gateway
 from gateway.domain.journal import Entry, EntryKind
-from tests.integration.http.conftest import Call
+from tests.integration.http.conftest import Call, FakeBroker
 
 ORDERS: dict[str, Any] = {
     "disconnect": {"user": "kim"},
@@ -102,6 +102,28 @@ async def test_an_observer_sees_the_dashboard_and_gives_no_orders(observer: Call
         answer = await observer("POST", f"/api/admin/{path}", json=order)
         assert answer.problem == (403, "access_refused"), path
     assert (await observer("GET", "/api/admin/accounts")).status == 403
+
+
+@pytest.mark.gen_test
+async def test_a_room_is_shown_with_its_streams_its_queue_and_its_open_poll(
+    call: Call, room: str, observer: Call, broker: FakeBroker
+) -> None:
+    await call("POST", f"{room}/messages", user="bob", json={"body": "a secret"})
+    opened = {"body": {"until": None}, "type": "voting", "keep": "voting:p1"}
+    assert (await call("POST", f"{room}/messages", user="anna", json=opened)).status == 201
+    shown = await observer("GET", "/api/admin/rooms/1")
+    assert b"secret" not in shown.body
+    assert shown.json["hosts"] == ["anna"]
+    assert shown.json["open_polls"] == ["voting:p1"]
+    public = shown.json["streams"]["public"]
+    assert (public["head"], public["first"], public["lately"]) == (2, 1, 2)
+    queue = shown.json["private_queue"]
+    assert (queue["messages"], queue["consumers"]) == (3, 1)
+    broker.away = True
+    queue = (await observer("GET", "/api/admin/rooms/1")).json["private_queue"]
+    assert (queue.get("messages"), queue["problem"]) == (None, "nobody is there")
+    assert (await observer("GET", "/api/admin/rooms/2")).problem == (404, "unknown_room")
+    assert (await call("GET", "/api/admin/rooms/1", user="anna")).status == 403
 
 
 @pytest.mark.gen_test

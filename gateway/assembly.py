@@ -15,10 +15,11 @@ from gateway.auth.accounts import Accounts
 from gateway.auth.assembly import Auth, auth, rabbitmq_logins
 from gateway.auth.broker_auth import BrokerAuth
 from gateway.budget.budgets import Budgets
-from gateway.budget.table import KEPT
+from gateway.budget.table import KEPT, KEPT_BYTES
 from gateway.class_codes import ClassCodes
 from gateway.cluster.assembly import Cluster, cluster
 from gateway.drain import Drain
+from gateway.errors import GatewayError
 from gateway.foundation import Foundation
 from gateway.health.dependencies import Dependencies
 from gateway.health.readiness import Readiness
@@ -47,6 +48,7 @@ from gateway.reports.journal_writer import JournalWriter
 from gateway.rooms import Rooms
 from gateway.rosters import Rosters
 from gateway.store import Account, Store
+from gateway.store.keys import KeyBounds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +84,7 @@ def assemble(
 ) -> Gateway:
     """Connect the packages; call this inside the running loop. Raises :class:`ConfigError`."""
     f, publisher, balancer, feeds = made_with, broker.publisher, broker.balancer, broker.feeds
-    store.key_bound = f.budgets.cap(KEPT).against
+    store.key_bounds = _key_bounds(f.budgets)
     users = auth(f, store=store)
     lives = live(f, history=store, feeds=feeds, balancer=balancer)
     others = cluster(
@@ -366,3 +368,13 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
         topology=f.topology,
         trusted_proxies=TrustedProxies(f.config.server.trusted_proxies),
     )
+
+
+def _key_bounds(budgets: Budgets) -> KeyBounds:
+    size = budgets.cap(KEPT_BYTES)
+
+    def too_large(of_all: int, of_author: int) -> GatewayError | None:
+        # What is full may stand; one byte more may not.
+        return size.against(of_all - 1, of_author - 1)
+
+    return KeyBounds(number=budgets.cap(KEPT).against, size=too_large)

@@ -764,6 +764,8 @@ class Limits(_Table):
     kept_bytes: PositiveInt = 16 * 1024
     kept_of_room: PositiveInt = 10_000
     kept_of_user: PositiveInt = 1_000
+    kept_bytes_of_user: PositiveInt = 256 * 1024
+    kept_bytes_of_users: PositiveInt = 32 * 1024 * 1024
     state_reads: PositiveInt = 1000
     state_reads_per_user: PositiveInt = 8
     state_bytes_per_second: PositiveFloat = 2.0 * 1024 * 1024

@@ -39,6 +39,7 @@
     │   ├── BadBody               of a message that the gateway acts on
     │   ├── NotOpen               the key that must stand in the room's state does not
     │   ├── TooManyKeys           in a room's state, of the room or of one author
+    │   ├── StateFull             in a room's state, too many bytes of one author, or of all
     │   ├── NotWaiting            a message about which a host decides, and that does not wait
     │   ├── RoomFull              of members
     │   ├── TooManyOpenRooms      made by one user
@@ -326,6 +327,10 @@ class NotOpen(Invalid):
 
 class TooManyKeys(Invalid):
     """The room's state has as many entries of the room, or of one author, as it may have."""
+
+
+class StateFull(Invalid):
+    """The room's state has as many bytes of one author, or of all, as it may have."""
 
 
 class NotWaiting(Invalid):
@@ -644,6 +649,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     ),
     BadBody: Outcome("bad_body", 400, CloseCode.REFUSED, "The body does not fit its key"),
     NotOpen: Outcome("not_open", 409, CloseCode.REFUSED, "Not open any more, or not yet"),
+    StateFull: Outcome("state_full", 409, CloseCode.REFUSED, "The room's state is full"),
     TooManyKeys: Outcome("too_many_keys", 409, CloseCode.REFUSED, "Too many keys"),
     NotWaiting: Outcome("not_waiting", 409, CloseCode.REFUSED, "This message does not wait"),
     RoomFull: Outcome("room_full", 409, CloseCode.REFUSED, "The room is full"),

@@ -219,6 +219,8 @@ async def opened_store(config: Config, *, migrate: bool) -> Store:
             kept=limits.kept_bytes,
             kept_of_room=limits.kept_of_room,
             kept_of_user=limits.kept_of_user,
+            kept_bytes_of_user=limits.kept_bytes_of_user,
+            kept_bytes_of_users=limits.kept_bytes_of_users,
         ),
     )
     store.quota = quota

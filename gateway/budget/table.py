@@ -20,6 +20,7 @@ from gateway.errors import (
     RoomBusy,
     RoomFull,
     RoomsFull,
+    StateFull,
     SubscriptionsFull,
     TooManyBytes,
     TooManyChanges,
@@ -784,6 +785,29 @@ KEPT: Final = Budget(
     reason="A class that votes five times in each lesson of a year writes eight hundred a person.",
 )
 
+KEPT_BYTES: Final = Budget(
+    "kept_bytes",
+    "bytes of the entries that participants have in a room's kept state",
+    Form.CAP,
+    (
+        Limit(
+            Scope.ROOM,
+            ("kept_bytes_of_users",),
+            StateFull,
+            "the entries of all participants may have {most} bytes in the room's state; clear or"
+            " shorten some",
+        ),
+        Limit(
+            Scope.USER,
+            ("kept_bytes_of_user",),
+            StateFull,
+            "the entries of one user may have {most} bytes in the room's state; clear or shorten"
+            " some",
+        ),
+    ),
+    reason="Whoever comes in gets them all. A year of votes is a hundred kilobytes a person.",
+)
+
 STATE_READS: Final = Budget(
     "state_reads",
     "reads of rooms' kept state",
@@ -954,6 +978,7 @@ TABLE: Final = (
     OUTBOX,
     OUTBOX_BYTES,
     KEPT,
+    KEPT_BYTES,
     STATE_READS,
     STATE_BYTES,
     READS,

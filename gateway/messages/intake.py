@@ -28,6 +28,7 @@ from gateway.errors import (
     RateLimited,
     Refused,
     RoomClosed,
+    StateFull,
     TooLarge,
     TooManyKeys,
     UnknownRoom,
@@ -64,7 +65,8 @@ class Intake:
         #: Accepted posts since the start, by whether the broker had confirmed before the answer.
         self.posted = {True: 0, False: 0}
         #: Refusals of messages because of the room's state, by their code.
-        self.keys_refused = Counter(dict.fromkeys(("key_refused", "not_open", "too_many_keys"), 0))
+        codes = ("key_refused", "not_open", "too_many_keys", "state_full")
+        self.keys_refused = Counter(dict.fromkeys(codes, 0))
         self._pipeline = pipeline
         self._permissions = permissions
         self._posts = budgets.rate(POSTS)
@@ -109,7 +111,7 @@ class Intake:
             receipt = await self._accepted(
                 who, draft, importance, may_be_repeated=id is not None, elsewhere=elsewhere
             )
-        except (KeyRefused, NotOpen, TooManyKeys) as refusal:
+        except (KeyRefused, NotOpen, TooManyKeys, StateFull) as refusal:
             self.keys_refused[outcome(refusal).code] += 1
             self._kept.count(refusal)
             raise

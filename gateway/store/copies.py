@@ -16,7 +16,7 @@ from gateway.domain.order import MUTED, PREPARED, SETTINGS
 from gateway.domain.room import MemberRole, Room
 from gateway.errors import GatewayError, TooManyKeys, UnknownRoom
 from gateway.store import history, kept, rooms
-from gateway.store.keys import KeyBound
+from gateway.store.keys import KeyBounds
 from gateway.store.quota import Quota
 from gateway.store.tables import kept as entries
 from gateway.store.tables import members as memberships
@@ -37,7 +37,7 @@ def copy(  # noqa: PLR0913 - whose copy it is, and how it is stored
     refusal: rooms.RoomRefusal | None,
     owner: UUID,
     quota: Quota,
-    bound: KeyBound,
+    bounds: KeyBounds,
 ) -> Room:
     """Create a room with the members of another one, except guests, and ``creator`` as a host; with
     its order, and with the questions that were prepared in it. They are messages of the creator.
@@ -65,7 +65,7 @@ def copy(  # noqa: PLR0913 - whose copy it is, and how it is stored
         refusal=refusal,
     )
     drafts = [_draft(row, room.id, creator, name, at) for row in _prepared(connection, number)]
-    for answer in history.append(connection, drafts, owner=owner, quota=quota, bound=bound):
+    for answer in history.append(connection, drafts, owner=owner, quota=quota, bounds=bounds):
         if isinstance(answer, GatewayError):
             raise answer
     return room

@@ -35,7 +35,7 @@ from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError, Invalid, UnknownRoom
 from gateway.store import approvals, kept, order
 from gateway.store.approving import Place
-from gateway.store.keys import KeyBound, nothing_refused
+from gateway.store.keys import KeyBounds
 from gateway.store.numbering import Numbering
 from gateway.store.portions import (
     READ_BYTES,
@@ -102,6 +102,7 @@ _BOUNDS: Final = select(streams.c.head, streams.c.first).where(
     streams.c.room == bindparam("in_room"), streams.c.audience == bindparam("in_audience")
 )
 _NO_QUOTA: Final = Quota(MAX_NUMBER, MAX_NUMBER)
+_NO_BOUNDS: Final = KeyBounds()
 _COLUMNS: Final = tuple(messages.c.keys())
 _ADD_MESSAGES: Final = Prepared(insert(messages))
 _ADD_TO_OUTBOX: Final = Prepared(insert(outbox))
@@ -118,13 +119,13 @@ def append(
     *,
     owner: UUID,
     quota: Quota = _NO_QUOTA,
-    bound: KeyBound = nothing_refused,
+    bounds: KeyBounds = _NO_BOUNDS,
 ) -> list[Appended | GatewayError]:
     """Number the drafts and store them in the history, in the owner's outbox and, with a key, in
-    the kept state; ``quota`` is for each room, ``bound`` for its keys."""
+    the kept state; ``quota`` is for each room, ``bounds`` for its keys."""
     prepared = [(draft, _prepare(draft)) for draft in drafts]
     storable = [draft for draft, row in prepared if isinstance(row, dict)]
-    numbering = _numbering(connection, storable, quota, bound)
+    numbering = _numbering(connection, storable, quota, bounds)
     keys_before = frozenset(numbering.keys.stands)
     answers: list[Appended | GatewayError] = []
     rows: list[dict[str, Any]] = []
@@ -184,7 +185,7 @@ def _prepare(draft: Draft) -> dict[str, Any] | GatewayError:
 
 
 def _numbering(
-    connection: Connection, drafts: Sequence[Draft], quota: Quota, bound: KeyBound
+    connection: Connection, drafts: Sequence[Draft], quota: Quota, bounds: KeyBounds
 ) -> Numbering:
     """Lock the streams, then read them: from here on, all earlier commits of other gateways are
     visible."""
@@ -204,7 +205,7 @@ def _numbering(
             approving.add(room)
     ids = sorted({draft.id for draft in drafts})
     known = _known(connection, ids)
-    keys = kept.find(connection, drafts, bound)
+    keys = kept.find(connection, drafts, bounds)
     pace = order.pace_of(connection, drafts)
     waiting = approvals.find(connection, drafts, approving)
     return Numbering(heads, frozenset(closed), known, usage, quota, keys, pace, waiting)

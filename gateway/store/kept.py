@@ -36,10 +36,10 @@ from broker.topology import Audience, Stream
 from gateway.domain.kept import Entry
 from gateway.domain.message import Draft
 from gateway.errors import UnknownRoom
-from gateway.store.keys import UNTIL, KeyBound, Keys, Owner, condition_of, end_of, owner_of
+from gateway.store.keys import UNTIL, KeyBounds, Keys, Owner, condition_of, end_of, owner_of
 from gateway.store.portions import READ_BYTES, of_stream
 from gateway.store.prepared import Prepared, PreparedRows
-from gateway.store.tables import CLEARED, STANDS, kept, streams
+from gateway.store.tables import CLEARED, STANDS, kept, kept_sizes, streams
 from gateway.store.values import MAX_NUMBER, is_room, is_text
 
 #: The author of the room's own entries: a column of a primary key is never NULL, a user's name
@@ -56,16 +56,22 @@ _OWNER: Final = (kept.c.room, kept.c.audience, kept.c.author)
 _ENTRY: Final = (*_OWNER, kept.c.keep)
 #: The body of an entry on which others may depend.
 _OF_ROOM: Final = f"CASE WHEN author = '{ROOM}' THEN body END"
+# Bodies are in ASCII, so characters are bytes.
+_SIZE: Final = f"CASE WHEN {STANDS} THEN length(body) ELSE 0 END"
 _FOUND: Final = PreparedRows(
     _ENTRY,
-    lambda condition: select(*_ENTRY, literal_column(STANDS), literal_column(_OF_ROOM)).where(
-        condition
-    ),
+    lambda condition: select(
+        *_ENTRY, literal_column(STANDS), literal_column(_OF_ROOM), literal_column(_SIZE)
+    ).where(condition),
 )
 # Written exactly as in the index, so that it applies.
 _COUNTED: Final = PreparedRows(
     _OWNER,
     lambda condition: select(*_OWNER, func.count()).where(condition, sql(STANDS)).group_by(*_OWNER),
+)
+_OWNERS: Final = (kept_sizes.c.room, kept_sizes.c.audience, kept_sizes.c.author)
+_SIZES: Final = PreparedRows(
+    _OWNERS, lambda condition: select(*_OWNERS, kept_sizes.c.bytes).where(condition)
 )
 _DROP: Final = Prepared(
     delete(kept).where(*(each == bindparam(f"in_{each.name}") for each in _ENTRY))
@@ -75,17 +81,18 @@ _ADD: Final = Prepared(insert(kept))
 _OF_MESSAGE: Final = tuple(each.name for each in kept.c if each is not kept.c.author)
 
 
-def find(connection: Connection, drafts: Sequence[Draft], bound: KeyBound) -> Keys:
+def find(connection: Connection, drafts: Sequence[Draft], bounds: KeyBounds) -> Keys:
     """The rows of the state for the entries that the drafts write or depend on. Without any,
     nothing is read."""
     drafts = [draft for draft in drafts if draft.keep or draft.only_while]
     if not drafts:
-        return Keys(bound=bound)
+        return Keys(bounds=bounds)
     named = dict.fromkeys(
         each for draft in drafts for each in (draft.entry, condition_of(draft)) if each is not None
     )
     rows = _FOUND.rows(connection, [_row_of(each) for each in named])
     stands = {_entry(row): bool(row[4]) for row in rows}
+    sizes = {_entry(row): row[6] for row in rows if row[6]}
     ends = {
         _entry(row): end
         for row in rows
@@ -100,7 +107,23 @@ def find(connection: Connection, drafts: Sequence[Draft], bound: KeyBound) -> Ke
     owners = [_row_of(Entry(*owner, ""))[:3] for owner in new]
     for room, audience, author, count in _COUNTED.rows(connection, owners):
         counts[Stream(Audience(audience), room), author or None] = count
-    return Keys(stands, ends, counts, bound)
+    return Keys(stands, ends, counts, sizes, _bytes_of_owners(connection, drafts), bounds)
+
+
+def _bytes_of_owners(connection: Connection, drafts: Sequence[Draft]) -> Counter[Owner]:
+    """The bytes that stand of each author whose entries the drafts write, and of all authors of
+    their streams."""
+    authors: set[Owner] = {
+        owner_of(entry)
+        for draft in drafts
+        if (entry := draft.entry) and entry.author is not None and draft.body is not None
+    }
+    owners: set[Owner] = authors | {(stream, None) for stream, _ in authors}
+    rows = _SIZES.rows(connection, [_row_of(Entry(*owner, ""))[:3] for owner in owners])
+    found: Counter[Owner] = Counter()
+    for room, audience, author, size in rows:
+        found[Stream(Audience(audience), room), author or None] = size
+    return found
 
 
 def write(

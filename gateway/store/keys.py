@@ -14,10 +14,6 @@ from gateway.domain.kept import Entry
 from gateway.domain.message import Draft
 from gateway.errors import GatewayError, NotOpen
 
-#: The error for one more entry that stands, by how many stand of the room's own, or else of its
-#: author; the other number is None. It is called in a thread of the database.
-KeyBound = Callable[[int | None, int | None], GatewayError | None]
-
 #: The part of an entry's body that says until when messages may depend on it.
 UNTIL: Final = "until"
 
@@ -25,9 +21,22 @@ UNTIL: Final = "until"
 Owner = tuple[Stream, str | None]
 
 
-def nothing_refused(of_room: int | None, of_author: int | None) -> None:
-    """The refusal where there are no bounds."""
+def _nothing_refused(of_room: int | None, of_author: int | None) -> None:
     del of_room, of_author
+
+
+@dataclass(frozen=True, slots=True)
+class KeyBounds:
+    """The bounds of the kept state; by default there are none. They are asked in a thread of the
+    database.
+
+    ``number``: the error for one more entry that stands, by how many stand of the room's own, or
+    else of its author; the other number is None. ``size``: the error for an author's entries if
+    they grew so far: by the bytes of all authors' entries in the stream, and of that one's.
+    """
+
+    number: Callable[[int | None, int | None], GatewayError | None] = _nothing_refused
+    size: Callable[[int, int], GatewayError | None] = _nothing_refused
 
 
 def condition_of(draft: Draft) -> Entry | None:
@@ -60,15 +69,18 @@ def owner_of(entry: Entry) -> Owner:
 class Keys:
     """The entries that a batch names. ``stands``: by entry that has a row, whether it stands or is
     cleared; ``ends``: until when those stand that say so, of the rooms' own ones; ``counts``: how
-    many stand by owner, of each owner that may get a new one."""
+    many stand by owner, of each owner that may get a new one; ``sizes``: the bytes of those that
+    stand; ``bytes``: the sums by author, and of all authors of a stream, whose author is None."""
 
     stands: dict[Entry, bool] = field(default_factory=dict)
     ends: dict[Entry, datetime] = field(default_factory=dict)
     counts: Counter[Owner] = field(default_factory=Counter)
-    bound: KeyBound = nothing_refused
+    sizes: dict[Entry, int] = field(default_factory=dict)
+    bytes: Counter[Owner] = field(default_factory=Counter)
+    bounds: KeyBounds = field(default_factory=KeyBounds)
 
-    def refusal(self, draft: Draft) -> GatewayError | None:
-        """The error for a draft that may not be stored now."""
+    def refusal(self, draft: Draft, size: int = 0) -> GatewayError | None:
+        """The error for a draft, whose body has ``size`` bytes, that may not be stored now."""
         condition = condition_of(draft)
         if condition is not None and not self.stands.get(condition):
             return NotOpen(f"nothing stands under the key {condition.key!r} of the room's state")
@@ -79,13 +91,25 @@ class Keys:
             return NotOpen(
                 f"what stands under the key {condition.key!r} was open until {end.isoformat()}"
             )
-        if entry is None or draft.body is None or self.stands.get(entry):
+        if entry is None or draft.body is None:
             return None
-        count = self.counts[owner_of(entry)]
-        return self.bound(count, None) if entry.author is None else self.bound(None, count)
+        return self._one_too_many(entry) or self._too_large(entry, size)
 
-    def take(self, draft: Draft) -> None:
-        """Note a draft that is stored."""
+    def _one_too_many(self, entry: Entry) -> GatewayError | None:
+        if self.stands.get(entry):
+            return None
+        count, number = self.counts[owner_of(entry)], self.bounds.number
+        return number(count, None) if entry.author is None else number(None, count)
+
+    def _too_large(self, entry: Entry, size: int) -> GatewayError | None:
+        more = size - self.sizes.get(entry, 0)
+        if entry.author is None or more <= 0:
+            return None
+        of_all, of_author = self.bytes[entry.stream, None], self.bytes[owner_of(entry)]
+        return self.bounds.size(of_all + more, of_author + more)
+
+    def take(self, draft: Draft, size: int = 0) -> None:
+        """Note a draft that is stored, whose body has ``size`` bytes."""
         if (entry := draft.entry) is None:
             return
         stood, stands = self.stands.get(entry), draft.body is not None
@@ -98,3 +122,9 @@ class Keys:
         else:
             self.ends.pop(entry, None)
         self.counts[owner_of(entry)] += stands - bool(stood)
+        if entry.author is not None:
+            now = size if stands else 0
+            more = now - self.sizes.get(entry, 0)
+            self.sizes[entry] = now
+            self.bytes[owner_of(entry)] += more
+            self.bytes[entry.stream, None] += more

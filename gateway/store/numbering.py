@@ -55,7 +55,7 @@ class Numbering:
             appended = Appended(message.without_content(), repeated=False, waits=message)
         self.known[draft.id] = appended
         if draft.keep:
-            self.keys.take(draft)
+            self.keys.take(draft, size)
         if draft.apart:
             self.pace.take(draft)
         return appended
@@ -63,7 +63,7 @@ class Numbering:
     def _refusal(self, draft: Draft, size: int, usage: Usage) -> GatewayError | None:
         if full := self.quota.refusal(usage, draft, size):
             return full
-        if (draft.keep or draft.only_while) and (refused := self.keys.refusal(draft)):
+        if (draft.keep or draft.only_while) and (refused := self.keys.refusal(draft, size)):
             return refused
         if draft.apart and (too_soon := self.pace.refusal(draft)):
             return too_soon

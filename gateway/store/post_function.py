@@ -46,7 +46,8 @@ class PostLimits:
     """The limits of a message that comes by `interact.post`.
 
     ``body``: bytes of its JSON. ``nesting``: levels of its body. ``type``: characters of its type.
-    ``kept``: bytes with a key; ``kept_of_room`` and ``kept_of_user``: entries that may stand.
+    ``kept``: bytes with a key; ``kept_of_room`` and ``kept_of_user``: entries that may stand;
+    ``kept_bytes_of_user`` and ``kept_bytes_of_users``: bytes of one author's, and of all authors'.
     """
 
     quota: Quota = field(default_factory=Quota)
@@ -56,6 +57,8 @@ class PostLimits:
     kept: int = 16_384
     kept_of_room: int = 10_000
     kept_of_user: int = 1_000
+    kept_bytes_of_user: int = 256 * 1024
+    kept_bytes_of_users: int = 32 * 1024 * 1024
 
 
 _STATE: Final = text(
@@ -341,6 +344,9 @@ DECLARE
     has_row boolean;
     standing bigint;
     most bigint;
+    of_author bigint;
+    of_all bigint;
+    more bigint;
 BEGIN
     -- The first call of a transaction finds all that it has posted, and nothing of others: theirs
     -- is deleted before it can be seen.
@@ -406,7 +412,9 @@ BEGIN
         IF one.keep IS NOT NULL THEN
             -- As in gateway/domain/message.py: a host's word is the room's own.
             whose := coalesce(one.of_user, CASE new_role WHEN 'host' THEN '' ELSE one.sender END);
-            SELECT entry.body <> 'null' INTO stands FROM {tables}.kept AS entry
+            SELECT entry.body <> 'null',
+                   octet_length(one.body) - octet_length(nullif(entry.body, 'null'))
+                INTO stands, more FROM {tables}.kept AS entry
                 WHERE entry.room = one.room AND entry.audience = one.audience
                 AND entry.author = whose AND entry.keep = one.keep;
             has_row := found;
@@ -418,6 +426,20 @@ BEGIN
                 IF standing >= most THEN
                     RAISE 'the state of room % has % such entries already; clear some, by null',
                         one.room, standing USING ERRCODE = 'program_limit_exceeded';
+                END IF;
+            END IF;
+            more := coalesce(more, octet_length(one.body));
+            IF whose <> '' AND one.body <> 'null' AND more > 0 THEN
+                SELECT coalesce(sum(sizes.bytes) FILTER (WHERE sizes.author = whose), 0),
+                       coalesce(sum(sizes.bytes) FILTER (WHERE sizes.author = ''), 0)
+                    INTO of_author, of_all FROM {tables}.kept_sizes AS sizes
+                    WHERE sizes.room = one.room AND sizes.audience = one.audience
+                    AND sizes.author IN (whose, '');
+                IF of_author + more > {kept_bytes_of_user}
+                        OR of_all + more > {kept_bytes_of_users} THEN
+                    RAISE 'the state of room % has % bytes of %, and % of all authors; clear some',
+                        one.room, of_author, whose, of_all
+                        USING ERRCODE = 'program_limit_exceeded';
                 END IF;
             END IF;
         END IF;
@@ -472,6 +494,8 @@ def _functions(tables: str, limits: PostLimits) -> list[str]:
         "kept": limits.kept,
         "kept_of_room": limits.kept_of_room,
         "kept_of_user": limits.kept_of_user,
+        "kept_bytes_of_user": limits.kept_bytes_of_user,
+        "kept_bytes_of_users": limits.kept_bytes_of_users,
         "settings": SETTINGS,
         "hides": HIDES,
         "muted": MUTED,

@@ -52,7 +52,7 @@ from gateway.store import (
 from gateway.store.approvals import Waited
 from gateway.store.database import CONNECTIONS, Database, Readers
 from gateway.store.journal import StoredJournal
-from gateway.store.keys import KeyBound, nothing_refused
+from gateway.store.keys import KeyBounds
 from gateway.store.portions import READ_BYTES
 from gateway.store.post_function import PostLimits
 from gateway.store.quota import Quota
@@ -91,7 +91,7 @@ class Store:
         self.gateway = uuid4()
         #: For each room, and for its keys; set before anything is stored.
         self.quota = Quota()
-        self.key_bound: KeyBound = nothing_refused
+        self.key_bounds = KeyBounds()
         #: What was found at opening, or done: "is at revision 0021".
         self.schema = ""
         self._database = Watched(
@@ -211,7 +211,7 @@ class Store:
                 refusal=refusal,
                 owner=self.gateway,
                 quota=self.quota,
-                bound=self.key_bound,
+                bounds=self.key_bounds,
             )
         )
 
@@ -438,7 +438,7 @@ class Store:
 
         Each stream counts 1, 2, 3 … without a hole, however many gateways append. An answer may be
         an error, which concerns that draft alone: IdReused, UnknownRoom, RoomClosed, HistoryFull,
-        NotOpen, Invalid, and those of ``key_bound``.
+        NotOpen, Invalid, and those of ``key_bounds``.
 
         After :class:`StoreUnavailable` the batch may have been stored all the same, if the
         connection broke during the commit; then it is in :meth:`unpublished_in`, and the same ids
@@ -450,7 +450,7 @@ class Store:
                 drafts=drafts,
                 owner=self.gateway,
                 quota=self.quota,
-                bound=self.key_bound,
+                bounds=self.key_bounds,
             )
         )
 

@@ -265,6 +265,18 @@ kept: Final = Table(
     Index(None, "sent_at", sqlite_where=text(CLEARED), postgresql_where=text(CLEARED)),
 )
 
+#: The bytes of the entries in ``kept`` that stand, of each author in a stream; of all authors
+#: together where ``author`` is empty. The room's own are not in it. Triggers of the database write
+#: it (migration 0023), and nobody else does.
+kept_sizes: Final = Table(
+    "kept_sizes",
+    metadata,
+    Column("room", _Number, primary_key=True, autoincrement=False),
+    Column("audience", _Audience, primary_key=True),
+    Column("author", String(USER_LENGTH), primary_key=True),
+    Column("bytes", _Number, nullable=False),
+)
+
 #: The gateways with a lease; ``expires`` is in seconds since the epoch, by the database's clock.
 #: ``probe``: bytes that a gateway writes to find out whether it can. ``name``, ``hears``,
 #: ``ahead``: its name on the bus, whether it hears itself there, and the seconds by which its clock

@@ -620,6 +620,16 @@ PROOFS: Final[dict[str, tuple[dict[str, float], Proof, Refusal]]] = {
         two_keys("bob", "answer:"),
         Refusal(409, "too_many_keys", retries=False),
     ),
+    "kept_bytes/room": (
+        {"kept_bytes_of_users": 1},
+        two_keys("bob", "answer:"),
+        Refusal(409, "state_full", retries=False),
+    ),
+    "kept_bytes/user": (
+        {"kept_bytes_of_user": 1},
+        two_keys("bob", "answer:"),
+        Refusal(409, "state_full", retries=False),
+    ),
     "state_reads/user": (
         {"state_reads_per_user": 1},
         two_state_reads_at_once("bob"),

@@ -629,6 +629,8 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "kept_bytes": (1_000, kept_bytes),
     "kept_of_room": (1, keys("anna")),
     "kept_of_user": (1, keys("bob")),
+    "kept_bytes_of_user": (5, keys("bob")),
+    "kept_bytes_of_users": (5, keys("bob")),
     "state_reads": (1, state_reads),
     "state_reads_per_user": (1, state_reads_per_user),
     "all_state_bytes_burst": (1, a_burst(STATE_BYTES, Scope.ALL)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import Any
 
@@ -18,6 +19,7 @@ from gateway.store.erasures import ROWS
 from gateway.store.records import QueueDue
 from gateway.store.tables import metadata, streams
 from tests.integration.store.content import NOON, draft, new_stream, stored
+from tests.integration.store.test_store_state import sizes
 
 PARTICIPANT = MemberRole.PARTICIPANT
 SECRET = "what nobody may read any more"
@@ -118,6 +120,8 @@ async def test_a_persons_entries_of_the_state_go_and_those_who_follow_it_begin_a
         ("poll:1", ""),
         ("hand", "quinn"),
     ]
+    left = len(json.dumps(SECRET))
+    assert await sizes(store, stream.room) == {("public", "quinn"): left, ("public", ""): left}
 
 
 @pytest.mark.gen_test

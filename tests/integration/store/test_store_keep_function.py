@@ -17,7 +17,7 @@ from gateway.store import Store
 from gateway.store.post_function import PostLimits
 from tests.integration.store.content import NOON, draft, history, new_stream, stored
 from tests.integration.store.test_store_post_function import address, application, post
-from tests.integration.store.test_store_state import kept, whole
+from tests.integration.store.test_store_state import kept, sizes, whole
 from tests.kept_fold import standing
 
 pytestmark = [pytest.mark.postgres, pytest.mark.gen_test]
@@ -140,6 +140,31 @@ async def test_a_wrong_key_and_too_many_are_refused(postgres_url: str) -> None:
     with pytest.raises(asyncpg.PostgresError, match="has 1 such entries"):
         await keep(connection, stream, "b", 1, sender="hanna")
     await keep(connection, Stream(Audience.PRIVATE, stream.room), "b", 1, sender="hanna")
+    await connection.close()
+    await store.close()
+
+
+async def test_bytes_are_counted_and_bounded_whoever_writes(postgres_url: str) -> None:
+    limits = PostLimits(kept_bytes_of_user=10, kept_bytes_of_users=15)
+    store = await Store.open(postgres_url, posting=limits, migrate=True)
+    stream = await new_stream(store)
+    connection = await granted(postgres_url)
+    await keep(connection, stream, "a", "x" * 4)
+    await keep(connection, stream, "a", "x" * 6)
+    with pytest.raises(asyncpg.PostgresError, match="has 8 bytes of paul, and 8 of all authors"):
+        await keep(connection, stream, "b", 123)
+    await keep(connection, stream, "b", 12)
+    await keep(connection, stream, "a", "x" * 5)
+    with pytest.raises(asyncpg.PostgresError, match="has 0 bytes of kim, and 9 of all authors"):
+        await keep(connection, stream, "a", 1234567, sender="hanna", of_user="kim")
+    stored(await store.append([kept(stream, "a", 123456, host=False, sender="kim")]))
+    # The room's own are not among them.
+    await keep(connection, stream, "a", "x" * 100, sender="hanna")
+    counted = {("public", "paul"): 9, ("public", "kim"): 6, ("public", ""): 15}
+    assert await sizes(store, stream.room) == counted
+    for key in "ab":
+        await keep(connection, stream, key, None)
+    assert await sizes(store, stream.room) == {("public", "kim"): 6, ("public", ""): 6}
     await connection.close()
     await store.close()
 

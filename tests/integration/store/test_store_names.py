@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from datetime import UTC, datetime, timedelta
 from unicodedata import normalize
@@ -21,6 +22,7 @@ from gateway.store import Account, Store, user_names
 from gateway.store.tables import metadata
 from gateway.store.values import USER_LENGTH
 from tests.integration.store.content import NOON
+from tests.integration.store.test_store_state import sizes
 
 HOST, PARTICIPANT = MemberRole.HOST, MemberRole.PARTICIPANT
 DECOMPOSED = normalize("NFD", "김하나")
@@ -52,6 +54,7 @@ LATER = (
     "DROP TABLE turned_away",
     "DROP TABLE attendance",
     "DROP TABLE kept",
+    "DROP TABLE kept_sizes",
     "ALTER TABLE messages DROP COLUMN keep",
     'ALTER TABLE messages DROP COLUMN "of"',
     "ALTER TABLE streams DROP COLUMN forgotten",
@@ -304,6 +307,9 @@ async def test_the_newer_of_two_entries_stays_when_their_authors_become_one(stor
         ("c", "alone", "mina", "bob"),
     ]
     assert page.messages[0].sender_name == "rob"
+    # What is counted of them follows.
+    counted = sum(len(json.dumps(each.body)) for each in page.messages)
+    assert await sizes(store, room.id) == {("public", "bob"): counted, ("public", ""): counted}
     assert await store.names_out_of_form() == []
     history = (await store.read(stream, after=0, limit=9)).messages
     assert [message.of for message in history] == [None, None, None, "bob", "bob"]
@@ -324,10 +330,12 @@ def test_every_column_that_names_a_user_is_known() -> None:
         # Claims of tokens; a user among them is moved, too.
         claims = {"sessions.token_id", "sessions.token_subject", "revocations.value"}
         types = {"messages.type", "kept.type", "approvals.type"}
+        # Follows what it counts.
+        counted = {"kept_sizes.author"}
         return (
             isinstance(column.type, String)
             and column.type.length == USER_LENGTH
-            and f"{table.name}.{column.name}" not in shown | claims | types
+            and f"{table.name}.{column.name}" not in shown | claims | types | counted
         )
 
     found = {

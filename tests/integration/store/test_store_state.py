@@ -4,6 +4,8 @@ whatever was forgotten or pruned since, it is the fold of the history."""
 from __future__ import annotations
 
 import asyncio
+import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
@@ -14,7 +16,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, select
 from tornado.ioloop import IOLoop
 
 from broker.topology import Audience, Stream
@@ -27,12 +29,15 @@ from gateway.errors import (
     Invalid,
     NotOpen,
     RoomClosed,
+    StateFull,
     TooManyKeys,
     UnknownRoom,
 )
 from gateway.store import Appended, Store
 from gateway.store.database import Readers
+from gateway.store.keys import KeyBounds
 from gateway.store.records import StatePage
+from gateway.store.tables import kept_sizes
 from tests.integration.store.content import NOON, draft, history, new_stream, stored
 from tests.kept_fold import fold, seq_of, standing
 
@@ -171,7 +176,7 @@ async def test_bounds_count_what_stands(store: Store) -> None:
         count, most = (of_room, 2) if of_author is None else (of_author, 1)
         return TooManyKeys("full") if count is not None and count >= most else None
 
-    store.key_bound = bound
+    store.key_bounds = KeyBounds(number=bound)
 
     async def told(*drafts: Draft) -> list[bool]:
         return [isinstance(each, Appended) for each in await store.append(drafts)]
@@ -201,6 +206,39 @@ async def test_bounds_count_what_stands(store: Store) -> None:
         True,
         False,
     ]
+
+
+@pytest.mark.gen_test
+async def test_bytes_of_authors_are_bounded(store: Store, other_gateway: Store) -> None:
+    stream = await new_stream(store)
+
+    def bound(of_all: int, of_author: int) -> GatewayError | None:
+        return StateFull("full") if of_all > 25 or of_author > 10 else None
+
+    for each in (store, other_gateway):
+        each.key_bounds = KeyBounds(size=bound)
+
+    async def told(by: Store, key: str, size: int, **given: Any) -> bool:
+        # A text has two quotes.
+        [answer] = await by.append([kept(stream, key, "x" * (size - 2), host=False, **given)])
+        assert isinstance(answer, Appended | StateFull)
+        return isinstance(answer, Appended)
+
+    assert await told(store, "a", 8)
+    # The other gateway counts by the same numbers; what is shorter may always be said.
+    assert not await told(other_gateway, "b", 3)
+    assert await told(other_gateway, "a", 7)
+    assert await told(other_gateway, "b", 3)
+    assert await told(store, "a", 9, sender="anna")
+    assert not await told(store, "a", 7, sender="ben")
+    assert await told(store, "a", 6, sender="ben")
+    [cleared] = await store.append([kept(stream, "a", None, host=False)])
+    assert isinstance(cleared, Appended)
+    assert await told(store, "b", 10)
+    # The room's own are not bounded by it, and an entry of a host for somebody is theirs.
+    stored(await store.append([kept(stream, "a", "x" * 100)]))
+    [refused] = await store.append([kept(stream, "c", "x" * 10, of="paul")])
+    assert isinstance(refused, StateFull)
 
 
 @pytest.mark.gen_test
@@ -463,6 +501,27 @@ STEPS = st.lists(
 )
 
 
+async def sizes(store: Store, room: int) -> dict[tuple[str, str], int]:
+    """The bytes that the database has counted, by audience and author."""
+
+    def read(connection: Connection) -> dict[tuple[str, str], int]:
+        found = connection.execute(select(kept_sizes).where(kept_sizes.c.room == room))
+        return {(row.audience, row.author): row.bytes for row in found}
+
+    return await store._database.write(read)
+
+
+def sizes_of(said: dict[Audience, list[Message]]) -> dict[tuple[str, str], int]:
+    """The bytes of what stands of each author, and of all of them."""
+    counted: Counter[tuple[str, str]] = Counter()
+    for audience, messages in said.items():
+        for message in standing(messages):
+            if message.entry is not None and message.entry.author is not None:
+                for author in (message.entry.author, ""):
+                    counted[audience, author] += len(json.dumps(message.body))
+    return dict(counted)
+
+
 class Scene:
     """A room, two gateways that store in it, and readers that are behind by different amounts."""
 
@@ -516,7 +575,10 @@ class Scene:
         await self.stores[1].forget_keys(NOON, spared=NOON + timedelta(days=1), most=most)
 
     async def check(self) -> None:
-        """From any seq on, what has changed since leads to the fold of the whole history."""
+        """From any seq on, what has changed since leads to the fold of the whole history; and so
+        many bytes are counted as stand in it."""
+        room = next(iter(self.streams.values())).room
+        assert await sizes(self.stores[0], room) == sizes_of(self.said)
         for audience, stream in self.streams.items():
             said = self.said[audience]
             for seq in range(len(said) + 2):

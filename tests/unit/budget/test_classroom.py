@@ -38,6 +38,8 @@ VOTES: Final = 5
 LESSONS: Final = SCHOOL_DAYS * 4 // 5
 #: What one key of the kept state and its message have in bytes.
 ENTRY: Final = 400
+#: The body of a vote, in bytes.
+VOTE: Final = 100
 #: A picture in a message, as large as that may be.
 PICTURE: Final = 65_536
 
@@ -109,6 +111,8 @@ DEMAND: Final[dict[str, float]] = {
     # The poll, its votes and its result, and as many questions and hidden messages.
     "kept/room": 5 * VOTES * LESSONS,
     "kept/user": VOTES * LESSONS,
+    "kept_bytes/room": CLASS * VOTES * LESSONS * VOTE,
+    "kept_bytes/user": VOTES * LESSONS * VOTE,
     "state_reads/user": TOPICS * TABS,
     # Pages ask for one stream after the other; two reads take ten milliseconds.
     "state_reads/all": PEOPLE,

@@ -16,8 +16,8 @@ from broker.topology import Audience, Stream
 from gateway.domain.kept import Entry
 from gateway.domain.message import Draft
 from gateway.domain.room import MemberRole
-from gateway.errors import GatewayError, NotOpen, TooManyKeys
-from gateway.store.keys import Keys, condition_of
+from gateway.errors import GatewayError, NotOpen, StateFull, TooManyKeys
+from gateway.store.keys import KeyBounds, Keys, condition_of
 from gateway.store.numbering import Numbering
 from gateway.store.records import Appended
 
@@ -39,14 +39,21 @@ def draft(
     return replace(made, keep=key, only_while=only_while)
 
 
-def at_most(of_room: int, of_author: int) -> Any:
+def at_most(of_room: int, of_author: int) -> KeyBounds:
     def bound(room: int | None, author: int | None) -> GatewayError | None:
         assert (room is None) != (author is None)
         if (room or 0) >= of_room or (author or 0) >= of_author:
             return TooManyKeys("full")
         return None
 
-    return bound
+    return KeyBounds(number=bound)
+
+
+def no_larger(of_all: int, of_author: int) -> KeyBounds:
+    def bound(all_: int, author: int) -> GatewayError | None:
+        return StateFull("full") if all_ > of_all or author > of_author else None
+
+    return KeyBounds(size=bound)
 
 
 def test_a_condition_is_about_the_rooms_own_public_entry() -> None:
@@ -106,7 +113,7 @@ def test_more_time_can_be_given_when_it_is_over_but_not_to_what_was_ended() -> N
 def test_bounds_are_asked_only_for_what_would_stand_anew() -> None:
     mine = Entry(PUBLIC, "paul", "a")
     full = Counter({(PUBLIC, "paul"): 1, (PUBLIC, None): 2})
-    keys = Keys({mine: True}, counts=full, bound=at_most(2, 1))
+    keys = Keys({mine: True}, counts=full, bounds=at_most(2, 1))
     assert keys.refusal(draft("a", 2)) is None
     assert keys.refusal(draft("b", None)) is None
     assert isinstance(keys.refusal(draft("b")), TooManyKeys)
@@ -114,6 +121,26 @@ def test_bounds_are_asked_only_for_what_would_stand_anew() -> None:
     assert keys.refusal(draft("b", stream=PRIVATE)) is None
     keys.take(draft("a", None))
     assert keys.refusal(draft("b")) is None
+
+
+def test_bytes_are_asked_only_for_what_would_grow() -> None:
+    keys = Keys(bounds=no_larger(15, 10))
+    keys.take(draft("a"), 6)
+    keys.take(draft("b"), 4)
+    for key, size, fits in (("a", 6, True), ("a", 7, False), ("b", 1, True), ("c", 1, False)):
+        assert (keys.refusal(draft(key), size) is None) is fits
+    assert isinstance(keys.refusal(draft("c"), 1), StateFull)
+    # The room's own are not counted, nor are those of the other audience.
+    assert keys.refusal(draft("c", host=True), 1_000) is None
+    assert keys.refusal(draft("c", stream=PRIVATE), 10) is None
+    anna = replace(draft("a"), sender="anna")
+    assert keys.refusal(anna, 5) is None
+    assert isinstance(keys.refusal(anna, 6), StateFull)
+    keys.take(draft("a", None), 4)
+    assert keys.refusal(anna, 10) is None
+    # What is over the bounds, because they were lowered, may get smaller.
+    keys.take(draft("b"), 40)
+    assert keys.refusal(draft("b"), 39) is None
 
 
 def test_clearing_what_nobody_has_seen_counts_nothing() -> None:
@@ -124,7 +151,7 @@ def test_clearing_what_nobody_has_seen_counts_nothing() -> None:
 
 
 def test_a_refused_draft_takes_no_number_and_no_place() -> None:
-    numbering = Numbering({PUBLIC: 0}, frozenset(), {}, keys=Keys(bound=at_most(1, 1)))
+    numbering = Numbering({PUBLIC: 0}, frozenset(), {}, keys=Keys(bounds=at_most(1, 1)))
     answers = [
         numbering.take(each)
         for each in (
@@ -151,11 +178,15 @@ def test_a_refused_draft_takes_no_number_and_no_place() -> None:
 def test_what_stands_is_counted_whatever_is_said(words: list[tuple[str, Any, bool]]) -> None:
     keys = Keys()
     said: dict[Entry, Any] = {}
-    for key, body, host in words:
+    sizes: dict[Entry, int] = {}
+    for size, (key, body, host) in enumerate(words, 1):
         each = draft(key, body, host=host)
-        keys.take(each)
+        keys.take(each, size)
         assert each.entry is not None
         said[each.entry] = body
+        sizes[each.entry] = size
     standing = [entry for entry, body in said.items() if body is not None]
     assert {entry for entry, stands in keys.stands.items() if stands} == set(standing)
     assert +keys.counts == Counter((entry.stream, entry.author) for entry in standing)
+    of_paul = sum(sizes[entry] for entry in standing if entry.author == "paul")
+    assert +keys.bytes == +Counter({(PUBLIC, "paul"): of_paul, (PUBLIC, None): of_paul})

@@ -52,6 +52,10 @@ class Expiring(Generic[K, V]):
         """Remove an entry; a missing one is no error."""
         self._entries.pop(key, None)
 
+    def clear(self) -> None:
+        """Remove everything."""
+        self._entries.clear()
+
     def values(self) -> list[V]:
         """The values that have not ended, at one moment."""
         with self._entries.timer:

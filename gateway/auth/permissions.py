@@ -193,6 +193,13 @@ class Permissions:
         return self._access.opens_everything(identity.roles, direction, vhost=identity.vhost)
 
 
+def sees_hidden(identity: Identity, role: MemberRole | None) -> bool:
+    """Whether somebody who may read a room's public messages sees those that hosts have hidden, by
+    the role in it; None: an admin who is no member. Admins may do what hosts may, whatever their
+    role."""
+    return role is not MemberRole.PARTICIPANT or identity.has(ADMIN)
+
+
 def _keep_order(identity: Identity, action: Action, room: int, membership: Membership) -> None:
     """Raises :class:`Muted`, :class:`ChatOff`."""
     if identity.has(ADMIN):

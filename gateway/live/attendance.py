@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from gateway.auth.permissions import Action
+from gateway.auth.permissions import Action, sees_hidden
 from gateway.domain.identity import Identity
 from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError
@@ -86,11 +86,13 @@ class Attendance:
             self._tell(*key, role)
 
     def sees_hidden(self, follower: Follower, right: Right) -> bool:
-        """Whether who follows by this right sees now what hosts have hidden: as a host, or as an
-        admin who is no member."""
+        """Whether who follows by this right sees now what hosts have hidden: see
+        :func:`gateway.auth.permissions.sees_hidden`. Whoever does not follow any more sees none."""
+        who = _who(follower)
         if right.role is None:
-            return True
-        return self._roles.get((right.room, _who(follower).user)) is MemberRole.HOST
+            return sees_hidden(who, None)
+        role = self._roles.get((right.room, who.user))
+        return role is not None and sees_hidden(who, role)
 
     def end(self, follower: Follower, right: Right) -> None:
         """End a right that :meth:`begin` has begun."""

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from broker.topology import Stream
-from gateway.auth.permissions import READ, Action, Permissions
+from gateway.auth.permissions import READ, Action, Permissions, sees_hidden
 from gateway.budget.budgets import Budgets
 from gateway.budget.rank import Rank, rank_of
 from gateway.budget.table import READ_BYTES, READS
-from gateway.domain.identity import ADMIN, Identity
-from gateway.domain.room import MemberRole
+from gateway.domain.identity import Identity
 from gateway.errors import Refused
 from gateway.limits import LiveLimits
 from gateway.messages.turns import Turns
@@ -121,5 +120,4 @@ class HistoryReads:
         except Refused:
             role = await self._permissions.require(who, Action.SEE_ROOM, stream.room)
             return who.user, rank_of(who, role), True
-        veiled = role is MemberRole.PARTICIPANT and not who.has(ADMIN)
-        return None, rank_of(who, role), veiled
+        return None, rank_of(who, role), not sees_hidden(who, role)

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from broker.topology import Audience, Stream
-from gateway.auth.permissions import READ, Action, Permissions
+from gateway.auth.permissions import READ, Action, Permissions, sees_hidden
 from gateway.budget.budgets import Budgets
 from gateway.budget.rank import Rank, rank_of
 from gateway.budget.table import STATE_BYTES, STATE_READS
@@ -24,7 +24,14 @@ class ReadableState(Protocol):
     """The kept state, as its readers use it."""
 
     async def read_state(
-        self, stream: Stream, *, after: int, limit: int, author: str | None, goes_on: bool
+        self,
+        stream: Stream,
+        *,
+        after: int,
+        limit: int,
+        author: str | None,
+        goes_on: bool,
+        veiled: bool,
     ) -> StatePage: ...
 
 
@@ -57,7 +64,7 @@ class StateReads:
         :class:`ReadsBusy`, :class:`StoreUnavailable`.
         """
         most = self._limits.now.page_size
-        author, rank = await self._only_of(who, stream)
+        author, rank, veiled = await self._only_of(who, stream)
         self._bytes.check(who.user, rank=rank)
         async with self._turns.turn(who.user, rank):
             page = await self._state.read_state(
@@ -66,19 +73,20 @@ class StateReads:
                 limit=min(limit or most, most),
                 author=author,
                 goes_on=goes_on,
+                veiled=veiled,
             )
             # Only now it is known.
             self._bytes.spend(who.user, cost=sum(len(each.encode()) for each in page.messages))
         return page
 
-    async def _only_of(self, who: Identity, stream: Stream) -> tuple[str | None, Rank]:
-        """The author whose entries ``who`` may read (None: everybody's), and the reader's rank.
-        Raises :class:`Refused`."""
+    async def _only_of(self, who: Identity, stream: Stream) -> tuple[str | None, Rank, bool]:
+        """The author whose entries ``who`` may read (None: everybody's), the reader's rank, and
+        whether they get no hidden ones. Raises :class:`Refused`."""
         try:
             role = await self._permissions.require(who, READ[stream.audience], stream.room)
         except Refused:
             if stream.audience is not Audience.PRIVATE:
                 raise
             role = await self._permissions.require(who, Action.SEE_ROOM, stream.room)
-            return who.user, rank_of(who, role)
-        return None, rank_of(who, role)
+            return who.user, rank_of(who, role), True
+        return None, rank_of(who, role), not sees_hidden(who, role)

@@ -18,14 +18,19 @@ from typing import Any, Final
 from sqlalchemy import (
     Connection,
     Row,
+    String,
     and_,
     bindparam,
     case,
+    cast,
     delete,
+    exists,
     false,
     func,
     insert,
+    literal,
     literal_column,
+    not_,
     or_,
     select,
     update,
@@ -35,6 +40,7 @@ from sqlalchemy import text as sql
 from broker.topology import Audience, Stream
 from gateway.domain.kept import Entry
 from gateway.domain.message import Draft
+from gateway.domain.order import HIDES, SETTINGS
 from gateway.errors import UnknownRoom
 from gateway.store.keys import UNTIL, KeyBounds, Keys, Owner, condition_of, end_of, owner_of
 from gateway.store.portions import READ_BYTES, of_stream
@@ -77,6 +83,20 @@ _DROP: Final = Prepared(
     delete(kept).where(*(each == bindparam(f"in_{each.name}") for each in _ENTRY))
 )
 _ADD: Final = Prepared(insert(kept))
+_hiding: Final = kept.alias("hiding")
+#: A host has hidden the entry's message. Only what keeps order cannot be hidden: by it, pages know
+#: what they may show.
+_IS_HIDDEN: Final = and_(
+    kept.c.keep != SETTINGS,
+    not_(kept.c.keep.startswith(f"{HIDES}:", autoescape=True)),
+    exists().where(
+        _hiding.c.room == kept.c.room,
+        _hiding.c.audience == Audience.PUBLIC,
+        _hiding.c.author == ROOM,
+        _hiding.c.keep == literal(f"{HIDES}:").concat(cast(kept.c.seq, String)),
+        _hiding.c.body != NULL,
+    ),
+)
 #: What an entry has of its message.
 _OF_MESSAGE: Final = tuple(each.name for each in kept.c if each is not kept.c.author)
 
@@ -177,6 +197,7 @@ def read(  # noqa: PLR0913 - what is wanted of the state
     author: str | None,
     until: int | None,
     goes_on: bool = False,
+    veiled: bool = False,
     size: int = READ_BYTES,
 ) -> FoundState:
     """A page of the state and its stream's end, by one statement. See
@@ -206,6 +227,8 @@ def read(  # noqa: PLR0913 - what is wanted of the state
         entries = entries.where(kept.c.author == author)
     if until is not None:
         entries = entries.where(kept.c.seq <= until)
+    if veiled and stream.audience is Audience.PUBLIC:
+        entries = entries.where(not_(_IS_HIDDEN))
     page = entries.subquery()
     # Bodies are in ASCII, so characters are bytes.
     length = func.length(page.c.body)

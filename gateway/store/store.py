@@ -529,7 +529,7 @@ class Store:
         )
         return await self._database.scan(query, lambda found: make(history.parsed(found)))
 
-    async def read_state(
+    async def read_state(  # noqa: PLR0913 - what is wanted of the state
         self,
         stream: Stream,
         *,
@@ -538,14 +538,15 @@ class Store:
         author: str | None = None,
         until: int | None = None,
         goes_on: bool = False,
+        veiled: bool = False,
         size: int = READ_BYTES,
     ) -> StatePage:
         """The entries of the stream's kept state that were written after the seq ``after``, in the
         order of seq: at most ``limit`` of them, and about ``size`` bytes, a megabyte at most; only
         those of ``author`` where given. ``until``: those that stand and were not written after that
         seq either. ``goes_on``: this is a further page for a reader that has begun from nothing
-        just now, so it misses nothing that was cleared and forgotten. No reader of the history
-        keeps it waiting. Raises UnknownRoom."""
+        just now, so it misses nothing that was cleared and forgotten. ``veiled``: without those
+        that hosts have hidden. No reader of the history keeps it waiting. Raises UnknownRoom."""
         query = partial(
             kept.read,
             stream=stream,
@@ -554,6 +555,7 @@ class Store:
             author=author,
             until=until,
             goes_on=goes_on,
+            veiled=veiled,
             size=min(size, READ_BYTES),
         )
         return await self._database.scan(query, history.state_page, readers=Readers.STATE)

@@ -107,6 +107,26 @@ export class KeptFold {
     return changes;
   }
 
+  /**
+   * Hosts have hidden a message: if it stands as an entry, that is gone, as it is for those who come now.
+   *
+   * @param {number} hidden its seq
+   * @returns {KeptChange[]}
+   */
+  hide(hidden) {
+    for (const [name, { key, author, seq, message }] of this.#entries) {
+      if (seq !== hidden || message === null || isOrder(key)) continue;
+      this.#entries.delete(name);
+      return [{ key, author, message: null, before: message }];
+    }
+    return [];
+  }
+
+  /** An answer about an entry that is shown again, which says nothing of the others. @param {StatePage} page @returns {KeptChange[]} */
+  shown({ state }) {
+    return state.flatMap((message) => (message.body === null ? [] : put(this.#entries, message)));
+  }
+
   /** @param {number} seq */
   #reach(seq) {
     this.#seq = seq;
@@ -128,6 +148,22 @@ export function isStatePage(page, after) {
   if (!Array.isArray(state) || !state.every((message) => isMessage(message) && isKept(message))) return false;
   if (!Number.isSafeInteger(seq) || typeof whole !== "boolean" || typeof complete !== "boolean") return false;
   return complete || seq > (after ?? -1);
+}
+
+/**
+ * The message that an entry with this key hides.
+ *
+ * @param {string} key
+ * @returns {number | null} its seq
+ */
+export function hiddenSeq(key) {
+  const [, seq] = /^hidden:([1-9]\d{0,14})$/.exec(key) ?? [];
+  return seq === undefined ? null : Number(seq);
+}
+
+/** What keeps order in a room is told to everyone. @param {string} key */
+function isOrder(key) {
+  return key === "settings" || key.startsWith("hidden:");
 }
 
 /** @param {Message} message @returns {message is Message & {keep: string, seq: number}} */

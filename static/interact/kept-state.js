@@ -12,7 +12,8 @@ import { StateFollowing } from "./state-following.js";
 /**
  * @typedef {object} Parts
  * @property {() => Promise<Channel | null>} channel of the audience; null: it is not pushed to this user
- * @property {(query: {after?: number, whole?: boolean}) => Promise<StatePage>} ask
+ * @property {(query: {after?: number, whole?: boolean, limit?: number}) => Promise<StatePage>} ask
+ * @property {() => boolean} isVeiled whether the user gets nothing that hosts have hidden
  * @property {(changes: KeptChange[]) => void} changed
  * @property {(task: Promise<void>, signal: AbortSignal) => void} run reports the errors of a promise that nobody
  *   awaits
@@ -127,12 +128,13 @@ export class KeptState {
 
   /** @param {Current} current */
   async #open(current) {
-    const { channel, ask, changed, run, patience } = this.#parts;
+    const { channel, ask, isVeiled, changed, run, patience } = this.#parts;
     const { signal } = current.ending;
     current.following = new StateFollowing({
       fold: this.#fold,
       channel: await channel(),
       ask,
+      isVeiled,
       changed,
       run: (task) => run(task, signal),
       patience: { ...patience, signal },

@@ -437,13 +437,14 @@ export class Room extends EventTarget {
         if (onstate !== null) this.#call(() => onstate.call(this, audience, changes));
         this.#tell("state", { audience, changes });
       },
+      isVeiled: () => audience === "public" && this.access.role === "participant",
       run: (task, signal) => this.#run(task, signal),
       patience: this.#patience,
     });
   }
 
-  /** @param {Audience} audience @param {{after?: number, whole?: boolean}} query @returns {Promise<StatePage>} */
-  async #askState(audience, { after, whole }) {
+  /** @param {Audience} audience @param {{after?: number, whole?: boolean, limit?: number}} query @returns {Promise<StatePage>} */
+  async #askState(audience, { after, whole, limit }) {
     const query = new URLSearchParams({ audience });
     if (after !== undefined) query.set("after", `${after}`);
     if (whole) query.set("whole", "true");
@@ -452,13 +453,16 @@ export class Room extends EventTarget {
     const page = await this.#asMember(() => this.#http.call("GET", path));
     return expected(page, isStatePage(page, after));
   }
+    if (limit !== undefined) query.set("limit", `${limit}`);
 
   /** @param {AccessState} state */
   #admitted(state) {
     this.#tell("access", state);
     if (state.name !== "in") return;
-    if (this.#role !== undefined && this.#role !== state.role) this.state.private.restart();
-    else this.state.private.catchUp();
+    if (this.#role !== undefined && this.#role !== state.role) {
+      this.state.public.restart();
+      this.state.private.restart();
+    } else this.state.private.catchUp();
     this.#role = state.role;
   }
 

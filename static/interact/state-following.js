@@ -1,3 +1,4 @@
+import { hiddenSeq } from "./kept-fold.js";
 import { Latch } from "./latch.js";
 import { Rereading } from "./rereading.js";
 import { untilDone } from "./retry.js";
@@ -16,6 +17,8 @@ const SILENCE = 60_000;
 const UNHEARD = 40_000;
 /** Milliseconds: messages that overtake each other close most holes themselves. */
 const HOLE_PATIENCE = 500;
+/** The most milliseconds until a page asks for what hosts show again: a whole class does. */
+const SPREAD = 2_000;
 
 /**
  * Keeps the fold of one stream up to date: it is read after every break, and follows the messages from then on.
@@ -33,15 +36,17 @@ export class StateFollowing {
    * @param {object} parts
    * @param {KeptFold} parts.fold
    * @param {Channel | null} parts.channel null: its messages are not pushed to this user
-   * @param {(query: {after?: number, whole?: boolean}) => Promise<StatePage>} parts.ask
+   * @param {(query: {after?: number, whole?: boolean, limit?: number}) => Promise<StatePage>} parts.ask
+   * @param {() => boolean} parts.isVeiled whether the user gets nothing that hosts have hidden
    * @param {(changes: KeptChange[]) => void} parts.changed
    * @param {(task: Promise<void>) => void} parts.run reports the errors of a promise that nobody awaits
    * @param {Patience} parts.patience its signal ends it
    */
-  constructor({ fold, channel, ask, changed, run, patience }) {
+  constructor({ fold, channel, ask, isVeiled, changed, run, patience }) {
     this.fold = fold;
     this.channel = channel;
     this.ask = ask;
+    this.isVeiled = isVeiled;
     this.changed = changed;
     this.run = run;
     this.patience = patience;
@@ -121,6 +126,24 @@ export class StateFollowing {
 
   /** @param {KeptChange[]} changes */
   #tell(changes) {
-    if (changes.length > 0) this.changed(changes);
+    if (changes.length === 0) return;
+    this.changed(changes);
+    if (!this.isVeiled()) return;
+    for (const { key, author, message } of changes) {
+      const seq = author === null ? hiddenSeq(key) : null;
+      if (seq === null) continue;
+      if (message !== null) this.#tell(this.fold.hide(seq));
+      else this.run(this.#show(seq));
+    }
+  }
+
+  /** Read the entry that hosts show again, if the message was one: this page may have come while it was hidden. @param {number} seq */
+  async #show(seq) {
+    const { wait, random, signal } = this.patience;
+    await wait(SPREAD * random(), signal);
+    // As a further page, whatever was cleared since and is forgotten.
+    const page = await untilDone(() => this.ask({ after: seq - 1, whole: true, limit: 1 }), this.patience);
+    signal.throwIfAborted();
+    this.#tell(this.fold.shown(page));
   }
 }

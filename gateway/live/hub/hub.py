@@ -175,6 +175,7 @@ class Hub:
             topic.forget()
 
     def doubt_for(self, seconds: float) -> None:
+        self._shared.state.forget()
         """Check every topic in the history again and again: the feeds may bring nothing."""
         self._history_follower.doubt_for(seconds)
 

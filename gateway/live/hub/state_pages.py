@@ -31,10 +31,28 @@ class StateReader(Protocol):
     """The kept state, as pages are made of it."""
 
     async def read_state(
-        self, stream: Stream, *, after: int, limit: int, until: int | None, size: int
+        self,
+        stream: Stream,
+        *,
+        after: int,
+        limit: int,
+        until: int | None,
+        veiled: bool,
+        size: int,
     ) -> StatePage:
-        """Up to ``limit`` entries, and about ``size`` bytes. Raises
-        :class:`gateway.errors.StoreUnavailable`."""
+        """Up to ``limit`` entries, and about ``size`` bytes; ``veiled``: without hidden ones.
+        Raises :class:`gateway.errors.StoreUnavailable`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Page:
+    """The name of a page: the entries of a stream after a seq, as they stood ``at`` another one
+    (None: as they stand), as others than hosts see them or not."""
+
+    stream: Stream
+    after: int
+    at: int | None
+    veiled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,39 +79,56 @@ class StatePages:
         self, state: StateReader, *, clock: Monotonic, budget: RateBudget | None = None
     ) -> None:
         self._state = state
-        self._reads: SharedReads[tuple[Stream, int, int | None], StatePart] = SharedReads(
-            budget, cost=READ
-        )
-        self._kept: Expiring[tuple[Stream, int, int | None], StatePart] = Expiring(
-            _REMEMBERED, LIFETIME, clock=clock
-        )
+        self._reads: SharedReads[_Page, StatePart] = SharedReads(budget, cost=READ)
+        self._kept: Expiring[_Page, StatePart] = Expiring(_REMEMBERED, LIFETIME, clock=clock)
+        #: How often everything was forgotten.
+        self._forgotten = 0
 
     async def part(
-        self, stream: Stream, before: StatePart | None, *, destination: str, owner: Hashable
+        self,
+        stream: Stream,
+        before: StatePart | None,
+        *,
+        destination: str,
+        owner: Hashable,
+        veiled: bool,
     ) -> StatePart:
         """The part that comes after another one; None: the beginning of the state as it stands now,
-        or stood within the last second.
+        or stood within the last second. ``veiled``: without what hosts have hidden.
 
         Raises the errors of the budget when it takes too long to wait for that, and those of the
         database.
         """
-        key = (stream, 0, None) if before is None else (stream, before.end, before.at)
-        if (kept := self._kept.get(key)) is not None:
+        after, at = (0, None) if before is None else (before.end, before.at)
+        page = _Page(stream, after, at, veiled)
+        if (kept := self._kept.get(page)) is not None:
             return kept
-        return await self._reads.result(key, owner, partial(self._read, key, destination, owner))
+        return await self._reads.result(page, owner, partial(self._read, page, destination, owner))
+
+    def forget(self) -> None:
+        """Forget everything: messages were hidden or deleted. A read under way begins anew."""
+        self._forgotten += 1
+        self._kept.clear()
 
     def close(self) -> None:
         self._reads.close()
 
-    async def _read(
-        self, key: tuple[Stream, int, int | None], destination: str, owner: Hashable
-    ) -> StatePart:
-        stream, after, at = key
-        page = await self._state.read_state(stream, after=after, limit=ENTRIES, until=at, size=READ)
+    async def _read(self, wanted: _Page, destination: str, owner: Hashable) -> StatePart:
+        at, forgotten = wanted.at, -1
+        while forgotten != self._forgotten:
+            forgotten = self._forgotten
+            page = await self._state.read_state(
+                wanted.stream,
+                after=wanted.after,
+                limit=ENTRIES,
+                until=at,
+                veiled=wanted.veiled,
+                size=READ,
+            )
         deliveries = [
             from_state(each, destination) for each in page.messages if each.body is not None
         ]
         self._reads.spend(owner, sum(len(each.tail) for each in deliveries))
         part = StatePart(deliveries, page.head if at is None else at, page.seq, page.complete)
-        self._kept.put(key, part)
+        self._kept.put(wanted, part)
         return part

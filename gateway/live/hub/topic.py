@@ -276,7 +276,11 @@ class Topic:
 
     async def _state_part(self, subscriber: Subscriber, before: StatePart | None) -> StatePart:
         return await self._shared.state.part(
-            self.stream, before, destination=self._destination, owner=subscriber.client.user
+            self.stream,
+            before,
+            destination=self._destination,
+            owner=subscriber.client.user,
+            veiled=not subscriber.sees_hidden(),
         )
 
     async def _pass_page(self, subscriber: Subscriber, position: int) -> int:
@@ -348,6 +352,7 @@ class Topic:
                         self.stream,
                         given.seq,
                         len(self.broadcaster),
+                    self._shared.state.forget()
                     )
 
     # Filling holes

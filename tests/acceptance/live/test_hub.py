@@ -454,7 +454,14 @@ async def _leave_and_come_back(cluster: Cluster) -> None:
             return dict.fromkeys(streams, 0)
 
         async def read_state(
-            self, stream: Stream, *, after: int, limit: int, until: int | None, size: int
+            self,
+            stream: Stream,
+            *,
+            after: int,
+            limit: int,
+            until: int | None,
+            veiled: bool,
+            size: int,
         ) -> StatePage:
             return StatePage([], head=0, whole=True, complete=True)
 

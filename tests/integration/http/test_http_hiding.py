@@ -61,6 +61,41 @@ async def test_others_than_hosts_see_only_its_place_until_it_is_shown_again(
 
 
 @pytest.mark.gen_test
+async def test_a_hidden_entry_of_the_state_is_told_to_hosts_alone(call: Call, room: str) -> None:
+    async def state(user: str, *roles: str, after: int = 0) -> list[tuple[int, Any]]:
+        path = f"{room}/state?after={after}"
+        answer = await call("GET", path, user=user, roles=roles)
+        return [(each["seq"], each["body"]) for each in answer.json["state"]]
+
+    await call("PUT", f"{room}/members/ben", user="anna", json={"role": "participant"})
+    await post(call, room, "bob", "rude", keep="score:bob")
+    await post(call, room, "ben", "kind", keep="score:ben")
+    await hide(call, room, 1)
+    hiding, kind = (3, {"seq": 1}), (2, "kind")
+    for user in ("bob", "ben"):
+        assert await state(user) == [kind, hiding]
+    assert await state("anna") == await state("root", "admin") == [(1, "rude"), kind, hiding]
+    assert await state("bob", "admin") == [(1, "rude"), kind, hiding]
+    # Shown again, whoever has come meanwhile asks for it by its number.
+    await hide(call, room, 1, ends=True)
+    assert await state("ben") == [(1, "rude"), kind]
+    assert await state("ben", after=3) == [(4, None)]
+    path = f"{room}/state?after=0&limit=1&whole=true"
+    assert (await call("GET", path, user="ben")).json["state"][0]["body"] == "rude"
+    # What its author says anew is another message.
+    await hide(call, room, 1)
+    await post(call, room, "bob", "better", keep="score:bob")
+    assert await state("ben") == [kind, (5, {"seq": 1}), (6, "better")]
+    # The room's own can be hidden, too, but not what keeps order.
+    await post(call, room, "anna", {"text": "?"}, keep="board")
+    await post(call, room, "anna", {"slow": 1}, keep="settings")
+    for seq in (5, 7, 8):
+        await hide(call, room, seq)
+    told = [seq for after in (0, 5) for seq, _ in await state("ben", after=after)]
+    assert told == [2, 5, 6, 8, 9, 6, 8, 9, 10, 11]
+
+
+@pytest.mark.gen_test
 async def test_every_gateway_forgets_what_it_has_in_memory(
     call: Call, room: str, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -230,6 +230,7 @@ export class Gateway {
     const keeper = this.keepers[audience];
     keeper.history = audience === "public" ? this.kept : this.aside;
     const after = query.has("after") ? Number(query.get("after")) : undefined;
-    return keeper.answer({ after, whole: query.get("whole") === "true" });
+    const limit = query.has("limit") ? Number(query.get("limit")) : undefined;
+    return keeper.answer({ after, whole: query.get("whole") === "true", limit, veiled: this.role !== "host" });
   }
 }

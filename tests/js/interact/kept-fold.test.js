@@ -140,6 +140,7 @@ async function lesson(random) {
       hear(few(3));
       return answer;
     },
+    isVeiled: () => false,
     changed: (changes) => {
       for (const { key, author, message: now, before } of changes) {
         const name = `${key} ${author}`;

@@ -26,8 +26,11 @@ export class StateKeeper {
   limit = Infinity;
   #forgotten = 0;
 
-  answer({ after, whole = false } = {}) {
-    const entries = [...folded(this.history).values()];
+  /** `veiled`: for others than hosts. */
+  answer({ after, whole = false, limit = this.limit, veiled = false } = {}) {
+    const all = folded(this.history);
+    const isHidden = ({ seq }) => veiled && (all.get(`hidden:${seq} null`)?.body ?? null) !== null;
+    const entries = [...all.values()].filter((one) => !isHidden(one));
     const cleared = entries.filter(({ body }) => body === null);
     const gone = cleared.slice(0, Math.max(0, cleared.length - this.remembers));
     if (!whole) this.#forgotten = Math.max(this.#forgotten, ...gone.map(({ seq }) => seq));
@@ -36,7 +39,7 @@ export class StateKeeper {
       if (isFresh) return one.body !== null;
       return one.seq > after && (one.body !== null || one.seq > this.#forgotten);
     });
-    const state = found.slice(0, this.limit);
+    const state = found.slice(0, Math.min(limit, this.limit));
     const complete = state.length === found.length;
     const seq = complete ? (this.history.at(-1)?.seq ?? 0) : state.at(-1).seq;
     return { state, seq, whole: isFresh, complete };

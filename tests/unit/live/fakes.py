@@ -115,12 +115,17 @@ class FakeHistory:
         after: int,
         limit: int,
         until: int | None = None,
+        veiled: bool = False,
         size: int = READ_BYTES,
     ) -> StatePage:
         self.state_reads.append(after)
         away = self.away
         most = self.head if until is None else until
-        found = [each for each in standing(self.stored) if after < seq_of(each) <= most]
+        found = [
+            each
+            for each in standing(self.stored)
+            if after < seq_of(each) <= most and not (veiled and each.hidden)
+        ]
         taken: list[Message] = []
         for each in found[:limit]:
             if size <= 0 or len(taken) == self.portion:

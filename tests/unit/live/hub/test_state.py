@@ -4,6 +4,7 @@ which the state stood, whatever happens meanwhile."""
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -47,6 +48,54 @@ def split(client: FakeClient) -> tuple[list[int], list[int]]:
 async def begin(live: Topic) -> tuple[FakeClient, int]:
     client, each = subscriber()
     return client, await live.join(each, None, state=True)
+
+
+def test_hidden_entries_come_to_hosts_alone_and_to_others_when_they_are_shown_again() -> None:
+    async def scenario() -> None:
+        history = FakeHistory()
+        history.keep("poll", 1)
+        rude = history.keep("score:his", "rude", author="bob", host=False)
+        async with topic(history) as live:
+
+            async def seen(*, host: bool) -> list[int]:
+                client, each = subscriber()
+                each.sees_hidden = lambda: host
+                await live.join(each, None, state=True)
+                return split(client)[0]
+
+            async def hide(body: Any) -> None:
+                history.stored[1] = replace(rude, hidden=body is not None)
+                live.stored(history.keep("hidden:2", body))
+                await settle()
+
+            # Whoever comes next within a second gets what was read before.
+            assert await seen(host=False) == [1, 2]
+            await hide({"seq": 2})
+            assert await seen(host=False) == [1, 3]
+            assert await seen(host=True) == [1, 2, 3]
+            assert await seen(host=False) == [1, 3]
+            await hide(None)
+            assert await seen(host=False) == [1, 2]
+
+    run(scenario())
+
+
+def test_an_entry_that_is_hidden_while_the_state_is_read_is_not_given() -> None:
+    async def scenario() -> None:
+        history = FakeHistory(latency=5.0)
+        rude = history.keep("score:his", "rude", author="bob", host=False)
+        async with topic(history) as live:
+            client, each = subscriber()
+            joining = asyncio.create_task(live.join(each, None, state=True))
+            # The stream's end is read first.
+            await asyncio.sleep(7.0)
+            assert history.state_reads
+            history.stored[0] = replace(rude, hidden=True)
+            live.stored(history.keep("hidden:1", {"seq": 1}))
+            await joining
+            assert split(client)[0] == [2]
+
+    run(scenario())
 
 
 def test_the_state_comes_first_and_then_what_follows() -> None:
@@ -250,11 +299,11 @@ def test_a_client_beyond_its_budget_waits_and_is_refused_if_that_takes_too_long(
         pages = StatePages(history, clock=loop.time, budget=budgets.rate(STATE_BYTES))
 
         async def read(owner: str) -> Any:
-            return await pages.part(STREAM, None, destination=DESTINATION, owner=owner)
+            return await pages.part(STREAM, None, destination=DESTINATION, veiled=True, owner=owner)
 
         first = await read("mina")
         started = loop.time()
-        await pages.part(STREAM, first, destination=DESTINATION, owner="mina")
+        await pages.part(STREAM, first, destination=DESTINATION, veiled=True, owner="mina")
         assert 5 < loop.time() - started < 15
         assert len((await read("bob")).deliveries) == len(first.deliveries)
         await asyncio.sleep(2 * LIFETIME)

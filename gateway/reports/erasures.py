@@ -54,15 +54,17 @@ class RoomChanges(Protocol):
 
 class Erasures:
     """The service for deletion by request, for admins. ``forget`` drops all messages that are in
-    this gateway's memory."""
+    this gateway's memory; ``tell`` lets those who follow a room (None: any room) here know that
+    messages in it were deleted."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
         store: ErasureStore,
         permissions: Permissions,
         changes: RoomChanges,
         *,
         forget: Callable[[], None],
+        tell: Callable[[int | None], None],
         utc: UtcTime,
         clock: Monotonic,
         tasks: Tasks,
@@ -71,6 +73,7 @@ class Erasures:
         self._permissions = permissions
         self._changes = changes
         self._forget = forget
+        self._tell = tell
         self._utc = utc
         self._clock = clock
         self._tasks = tasks
@@ -131,6 +134,10 @@ class Erasures:
         # At the start nothing is in memory.
         if before is not None and newest != before:
             self._forget()
+            for each in found:
+                # Who was in a room that was deleted has been sent away.
+                if each.user is not None and each.done_at is not None:
+                    self._tell(each.room)
         now = self._clock()
         going_on = {each.id: each for each in found if each.done_at is None}
         self._progress = {

@@ -66,6 +66,8 @@ export class Room extends EventTarget {
   #user = "";
   /** The user's last role in the room. @type {string | null | undefined} */
   #role;
+  /** Tells the browser's other pages that something of this user's is kept now. @type {(data: unknown) => void} */
+  #announce;
 
   /**
    * @param {number} number
@@ -110,6 +112,9 @@ export class Room extends EventTarget {
      * @type {Readonly<Record<Audience, KeptState>>}
      */
     this.state = Object.freeze({ public: this.#keptState("public"), private: this.#keptState("private") });
+    // Whoever it is from: the gateway is asked what it has of ours.
+    const heard = (/** @type {any} */ data) => data?.kept === number && this.state.private.catchUp();
+    this.#announce = surroundings.broadcast(`interact:${http.endpoint.base}:kept`, heard, patience.signal);
   }
 
   /** Posts of this page whose messages have not arrived yet, in order. @returns {readonly PendingPost[]} */
@@ -432,12 +437,12 @@ export class Room extends EventTarget {
         return isHeard ? this.#channels.channel(audience) : null;
       },
       ask: (query) => this.#askState(audience, query),
+      isVeiled: () => audience === "public" && this.access.role === "participant",
       changed: (changes) => {
         const { onstate } = this;
         if (onstate !== null) this.#call(() => onstate.call(this, audience, changes));
         this.#tell("state", { audience, changes });
       },
-      isVeiled: () => audience === "public" && this.access.role === "participant",
       run: (task, signal) => this.#run(task, signal),
       patience: this.#patience,
     });
@@ -448,12 +453,12 @@ export class Room extends EventTarget {
     const query = new URLSearchParams({ audience });
     if (after !== undefined) query.set("after", `${after}`);
     if (whole) query.set("whole", "true");
+    if (limit !== undefined) query.set("limit", `${limit}`);
     if (this.#access.identity !== null) query.set("identity", this.#access.identity);
     const path = `/api/rooms/${this.number}/state?${query}`;
     const page = await this.#asMember(() => this.#http.call("GET", path));
     return expected(page, isStatePage(page, after));
   }
-    if (limit !== undefined) query.set("limit", `${limit}`);
 
   /** @param {AccessState} state */
   #admitted(state) {
@@ -472,6 +477,7 @@ export class Room extends EventTarget {
     const { role } = this.access;
     const message = { id, room: this.number, audience, seq, sender: this.#user, role, sent_at, type, body, keep };
     this.state[audience].stored({ ...message, ...(of === undefined ? {} : { of }) });
+    if (audience === "private") this.#announce({ kept: this.number });
   }
 
   async #list() {

@@ -1,5 +1,6 @@
 import { KeptFold } from "../interact/kept-fold.js";
 import { ROOM_REPLACED } from "../interact/problem.js";
+import { wait } from "../interact/wait.js";
 import { Approvals } from "./approvals.js";
 import { isHidden, withOneResult } from "./select.js";
 import { emptyRoom, placeOf, reduce } from "./state.js";
@@ -15,6 +16,8 @@ const RECENT = { public: 1_000, private: 1_000 };
 const AUDIENCES = /** @type {const} */ (["public", "private"]);
 /** Messages of one page further back. */
 const PAGE = 200;
+/** The most milliseconds until a page asks what was deleted by request: all who are in the room do. */
+const SPREAD = 2_000;
 
 /**
  * A room as one page follows it: its conversation, its kept state, and who is present.
@@ -251,6 +254,7 @@ export class LiveRoom extends EventTarget {
   #hear(message) {
     const { seq, type, body } = message;
     if (seq !== null) this.#join(message);
+    else if (type === "deleted" && message.sender === "") this.run(this.#dropDeleted(message.audience));
     if (message.audience === "public") this.approvals.hear(message);
     if (seq === null && type === "room-renamed" && message.role === "host" && typeof body?.title === "string") {
       this.info = { ...this.info, title: body.title };
@@ -260,6 +264,19 @@ export class LiveRoom extends EventTarget {
     const hand = this.state.private.get("hand", this.me)?.id;
     if (type === "hand-taken" && hand !== undefined && body?.hand === hand) this.run(this.look());
     else if (seq === null && type === "clap" && body?.page !== this.page) this.dispatchEvent(new Event("clap"));
+  }
+
+  /** Messages of the stream were deleted by request: take those that are here from view. @param {"public" | "private"} audience */
+  async #dropDeleted(audience) {
+    await wait(SPREAD * Math.random(), this.signal);
+    const first = this.#first[audience];
+    for (let next = first < Infinity ? first - 1 : undefined; next !== undefined; ) {
+      const page = await this.#history({ audience, after: next, types: ["deleted"] });
+      for (const message of page.messages) this.keep(message);
+      next = page.next;
+    }
+    if (this.approvals.waiting.length > 0) this.approvals.look();
+    await Promise.all(AUDIENCES.map((each) => this.gatewayRoom.state[each].refresh()));
   }
 
   /** @param {Message} message right before or after those that are here, maybe a repetition */

@@ -67,8 +67,12 @@ const HOSTS_ONLY = new Set(["poll", "poll-closed", "answer", "question-done"]);
 
 /** By audience and type. @type {Record<string, Record<string, Step>>} */
 const STEPS = {
-  public: { message: said, chat: said, poll: opened, "poll-closed": closed, answer: answered },
+  public: {
+    ...{ message: said, chat: said, poll: opened, "poll-closed": closed, answer: answered },
+    deleted: (room, { seq }) => without(room, "entries", seq),
+  },
   private: {
+    deleted: (room, { seq }) => without(room, "questions", seq),
     message: asked,
     question: asked,
     "question-done": (room, _, body) => finish(room, readReference(body, "question")),
@@ -144,6 +148,12 @@ function finish(room, id) {
 function withEntry(room, entry) {
   const entries = insert(room.entries, entry);
   return entries === room.entries ? room : { ...room, entries };
+}
+
+/** What stood at a seq was deleted by request. @param {Room} room @param {"entries" | "questions"} list @param {number} seq @returns {Room} */
+function without(room, list, seq) {
+  const left = room[list].filter((one) => one.seq !== seq);
+  return left.length === room[list].length ? room : { ...room, [list]: left };
 }
 
 /** Where an entry stands. @param {Origin} entry */

@@ -185,6 +185,19 @@ def from_broker(frame: Frame, stream: Stream, seq: int | None, destination: str)
     return _delivery(None, own, frame.body, instant=frame.get("persistent") != "true")
 
 
+def from_gateway(message: Message, destination: str) -> Delivery:
+    """The delivery of an unnumbered message of the gateway's own, in the form that it has when a
+    feed brings one."""
+    headers = _headers_of_a_room(
+        destination,
+        id=str(message.id),
+        room=str(message.stream.room),
+        audience=message.stream.audience,
+        sender=message.sender,
+    )
+    return _delivery(None, headers, message.encode(), instant=True)
+
+
 def unnumbered(tail: bytes) -> Delivery:
     """The delivery of a MESSAGE that is passed on as it is, and never dropped. ``tail``: what
     follows the :func:`head`."""

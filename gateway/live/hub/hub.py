@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Final, Protocol
+from uuid import uuid4
 
 from broker.feeds.feeds import Feeds
 from broker.nodes.node import Node
@@ -12,6 +14,7 @@ from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
 from broker.topology import Stream, Topology
 from gateway.budget.budgets import RateBudget
+from gateway.domain.erasure import DELETED
 from gateway.domain.message import Message
 from gateway.errors import BrokerUnavailable, StoreUnavailable
 from gateway.live.hub.fanout import FanOut, Subscriber
@@ -63,6 +66,7 @@ class Hub:
         self._topology = topology
         self._feeds = feeds
         self._linger = linger
+        self._time_of_day = clock.unix
         self._topics: dict[str, Topic] = {}
         self._history_follower = HistoryFollower(
             history, self._topics.values, clock=self._loop.time, tasks=tasks
@@ -171,11 +175,19 @@ class Hub:
     def forget(self) -> None:
         """Forget all messages that are in memory: some of the history were deleted."""
         self._shared.pages.forget()
+        self._shared.state.forget()
         for topic in self:
             topic.forget()
 
+    def tell_deleted(self, room: int | None) -> None:
+        """Tell those who follow a room (None: any room) that messages were deleted, which they may
+        still show. Which ones the history says; an instant message may be lost."""
+        sent_at = datetime.fromtimestamp(self._time_of_day(), UTC)
+        for topic in self:
+            if room in {None, topic.stream.room}:
+                topic.tell(Message(uuid4(), topic.stream, None, "", sent_at, DELETED, None))
+
     def doubt_for(self, seconds: float) -> None:
-        self._shared.state.forget()
         """Check every topic in the history again and again: the feeds may bring nothing."""
         self._history_follower.doubt_for(seconds)
 

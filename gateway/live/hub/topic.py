@@ -18,7 +18,13 @@ from broker.topology import Stream
 from gateway.domain.message import Message
 from gateway.errors import GatewayError, Internal, Invalid, NotKept, StoreUnavailable
 from gateway.live.hub.deduplicator import Deduplicator
-from gateway.live.hub.delivery import Delivery, from_broker, from_history, number_of
+from gateway.live.hub.delivery import (
+    Delivery,
+    from_broker,
+    from_gateway,
+    from_history,
+    number_of,
+)
 from gateway.live.hub.fanout import Batch, Broadcaster, FanOut, Subscriber
 from gateway.live.hub.page_cache import PAGE
 from gateway.live.hub.pages import HistoryReader, Pages
@@ -181,6 +187,10 @@ class Topic:
         """Forget the recent messages, of which some were deleted: the history has the others."""
         self._recent = Recent()
 
+    def tell(self, message: Message) -> None:
+        """Deliver an unnumbered message of the gateway's own."""
+        self.broadcaster.deliver(from_gateway(message, self._destination))
+
     def doubt(self, delay: float = _PATIENCE) -> None:
         """Read the history after ``delay`` seconds: messages may be missing at the stream's end,
         where no hole shows it."""
@@ -342,6 +352,7 @@ class Topic:
                     # At once, also while the database is away from here; and what came late, or was
                     # read before it was hidden, came after the hub's forget().
                     self._shared.pages.forget()
+                    self._shared.state.forget()
                     self.forget()
                 self._recent.add(given)
                 # A message that comes late may be hidden already; hosts see it when they read on.
@@ -352,7 +363,6 @@ class Topic:
                         self.stream,
                         given.seq,
                         len(self.broadcaster),
-                    self._shared.state.forget()
                     )
 
     # Filling holes

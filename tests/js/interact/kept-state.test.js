@@ -117,6 +117,65 @@ test("a participant knows their own private entries: at once, after posts, break
   assert.equal(state.get("vote:1", "paul").body, 4);
 });
 
+test("what hosts hide is gone for others, and comes back when it is shown again, also to who came meanwhile", async () => {
+  const said = (seq, key, body) => kept(seq, key, body, { role: "participant", sender: "mia" });
+  const hide = (seq, of, body = { seq: of }) => kept(seq, `hidden:${of}`, body);
+  const gateway = new Gateway();
+  gateway.kept = [said(1, "score:a", "rude"), said(2, "score:b", "kind"), kept(3, "settings", {})];
+  const { state, heard } = await page({ gateway });
+  heard.length = 0;
+  gateway.say(hide(4, 1));
+  assert.deepEqual(heard, [["public", "hidden:1", null, { seq: 1 }], ["public", "score:a", "mia", null]]);
+  assert.equal(state.get("score:a", "mia"), null);
+  gateway.say(hide(5, 3));
+  assert.deepEqual(state.get("settings").body, {});
+  const late = await page({ gateway });
+  assert.equal(late.state.get("score:a", "mia"), null);
+  const before = gateway.asks("GET /api/rooms/42/state").length;
+  for (const stomp of gateway.connections) {
+    const shown = hide(6, 1, null);
+    if (stomp === gateway.connections[0]) gateway.kept.push(shown);
+    stomp.message("acdm.mo.interact.public.42", JSON.stringify(shown));
+  }
+  for (const _ of gateway.connections) await gateway.patience.passOne("wait", (milliseconds) => milliseconds === 1_000);
+  assert.equal(gateway.asks("GET /api/rooms/42/state").length, before + 2);
+  for (const one of [state, late.state]) {
+    assert.equal(one.get("score:a", "mia").body, "rude");
+    assert.equal(one.seq, 6);
+  }
+  // It was cleared meanwhile.
+  gateway.say(hide(7, 2));
+  gateway.say(said(8, "score:b", null));
+  gateway.say(hide(9, 2, null));
+  await gateway.patience.passOne("wait", (milliseconds) => milliseconds === 1_000);
+  assert.equal(late.state.get("score:b", "mia"), null);
+});
+
+test("hosts go on seeing what they have hidden", async () => {
+  const gateway = new Gateway();
+  gateway.role = "host";
+  gateway.kept = [kept(1, "score:a", "rude", { role: "participant", sender: "mia" })];
+  const { state } = await page({ gateway });
+  gateway.say(kept(2, "hidden:1", { seq: 1 }));
+  assert.equal(state.get("score:a", "mia").body, "rude");
+});
+
+test("the first thing that one page of a participant keeps shows at their other one at once", async () => {
+  const gateway = new Gateway();
+  const one = await page({ gateway, audience: "private" });
+  const other = await page({ gateway, audience: "private" });
+  gateway.answers = [
+    (body) => {
+      const { id, keep, body: said } = JSON.parse(body);
+      gateway.aside.push(kept(1, keep, said, { audience: "private", role: "participant", sender: "paul", id }));
+      return Response.json({ id, seq: 1, sent_at: "now", published: true });
+    },
+  ];
+  await one.room.keep("vote:1", 2, { audience: "private" });
+  await turn();
+  assert.equal(other.state.get("vote:1", "paul").body, 2);
+});
+
 test("a participant without private entries costs nothing", async () => {
   const { gateway } = await page({ audience: "private" });
   const before = gateway.asks("GET /api/rooms/42/state").length;

@@ -610,6 +610,31 @@ test("one looks further back page by page, to the beginning", async () => {
   assert.equal(room.room.entries.length, 1_250);
 });
 
+test("what is deleted by request while a page is open goes from view", async (t) => {
+  t.mock.method(Math, "random", () => 0);
+  const gatewayRoom = new FakeRoom();
+  const rude = toAll("paul", "message", "a secret");
+  const asked = toHosts("paul", "question", { text: "a secret" });
+  gatewayRoom.kept = { public: [rude, toAll("mina", "message", "hello")], private: [asked] };
+  const { room } = classroom("hana", gatewayRoom);
+  await room.open({ asDesk: true });
+  const texts = () => [...room.conversation, ...room.room.questions].map(({ text }) => text);
+  assert.deepEqual(texts(), ["a secret", "hello", "a secret"]);
+  const gone = ({ seq, audience }) => ({ ...rude, audience, seq, sender: "", role: null, type: "deleted", body: null });
+  for (const message of [rude, asked]) {
+    const kept = gatewayRoom.kept[message.audience];
+    kept[kept.indexOf(message)] = gone(message);
+    // Only the gateway's own word counts.
+    gatewayRoom.heard[message.audience]({ ...gone(message), seq: null, sender: "paul" });
+  }
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.equal(texts().length, 3);
+  for (const message of [rude, asked]) gatewayRoom.heard[message.audience]({ ...gone(message), seq: null });
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  assert.deepEqual(texts(), ["hello"]);
+  assert.equal(gatewayRoom.refreshed, 4);
+});
+
 test("who leaves hears nothing more", async () => {
   const gatewayRoom = new FakeRoom();
   const { room, leaving } = classroom("hana", gatewayRoom);

@@ -75,15 +75,18 @@ class Database:
 
 
 class Gateway:
-    """A gateway's service; ``forgot`` counts how often its memory was emptied."""
+    """A gateway's service; ``forgot`` counts how often its memory was emptied, ``told`` are the
+    rooms whose followers were told."""
 
     def __init__(self, database: Database) -> None:
         self.forgot = 0
+        self.told: list[int | None] = []
         self.service = Erasures(
             database,
             Permissions(database, AccessRules([])),
             database,
             forget=self._forget,
+            tell=self.told.append,
             utc=lambda: NOW,
             clock=asyncio.get_running_loop().time,
             tasks=Tasks(),
@@ -122,6 +125,24 @@ def test_a_room_is_closed_under_its_members_and_the_person_is_not() -> None:
         await gateway.service.order(ADMIN, room=4, user="paul", reason="")
         assert set(database.closed) == {3}
         await gateway.service.close()
+
+    run(scenario())
+
+
+def test_every_gateway_tells_those_who_are_in_the_room_once() -> None:
+    async def scenario() -> None:
+        database = Database()
+        one, other = Gateway(database), Gateway(database)
+        await asyncio.sleep(2)
+        await one.service.order(ADMIN, room=4, user="paul", reason="")
+        await asyncio.sleep(60)
+        assert one.told == other.told == [4]
+        await one.service.order(ADMIN, room=None, user="paul", reason="")
+        await one.service.order(ADMIN, room=3, user=None, reason="")
+        await asyncio.sleep(60)
+        assert one.told == other.told == [4, None]
+        for each in (one, other):
+            await each.service.close()
 
     run(scenario())
 

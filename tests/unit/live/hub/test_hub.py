@@ -1,6 +1,7 @@
 """The hub's book-keeping: when topics are subscribed upstream, and when they are released."""
 
 import asyncio
+import json
 from typing import Any, cast
 
 import pytest
@@ -371,6 +372,26 @@ def test_a_message_posted_here_goes_to_its_topic_if_anybody_follows_it() -> None
         made.stored([*history.store(2), message(1, stream=elsewhere)])
         await settle()
         assert client.seqs == [1, 2]
+        made.close()
+
+    run(scenario())
+
+
+def test_those_who_follow_a_room_are_told_that_something_in_it_was_deleted() -> None:
+    async def scenario() -> None:
+        made, feeds = hub()
+        client, each = subscriber()
+        await join_fed(made, feeds, each)
+        made.tell_deleted(STREAM.room + 1)
+        made.tell_deleted(STREAM.room)
+        made.tell_deleted(None)
+        await settle()
+        assert len(client.frames) == 2
+        for frame in client.frames:
+            assert frame.get("seq") is None
+            said = json.loads(frame.body)
+            wanted = {"seq": None, "sender": "", "role": None, "type": "deleted", "body": None}
+            assert {name: said[name] for name in wanted} == wanted
         made.close()
 
     run(scenario())

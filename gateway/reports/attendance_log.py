@@ -49,13 +49,15 @@ class StayStore(Protocol):
 
 @dataclass(slots=True)
 class _Presence:
-    """A member of a room, and the last stay. ``left_at``: on the clock, seconds."""
+    """A member of a room, and the last stay. ``left_at``: on the clock, seconds. ``name``: to show,
+    by the member's login."""
 
     role: MemberRole
     since: datetime
     until: datetime | None
     left_at: float | None
     stays: int = 1
+    name: str | None = None
 
 
 class AttendanceLog:
@@ -71,6 +73,7 @@ class AttendanceLog:
         clock: Monotonic,
         tasks: Tasks,
     ) -> None:
+        self._attendance = attendance
         self._store = store
         self._utc = utc
         self._clock = clock
@@ -128,7 +131,8 @@ class AttendanceLog:
             self._go_on(key, role, member)
 
     def _begin(self, key: tuple[int, str], role: MemberRole, *, stays: int) -> None:
-        self._known[key] = _Presence(role, self._utc(), None, None, stays)
+        name = self._attendance.name_of(*key)
+        self._known[key] = _Presence(role, self._utc(), None, None, stays, name)
         self._changed[key] = None
 
     def _is_over(self, member: _Presence) -> bool:
@@ -199,4 +203,5 @@ class AttendanceLog:
 
 
 def _stay(key: tuple[int, str], member: _Presence, now: datetime) -> Stay:
-    return Stay(*key, member.role, member.since, member.until, member.until or now)
+    seen = member.until or now
+    return Stay(*key, member.role, member.since, member.until, seen, member.name)

@@ -56,7 +56,9 @@ _BEGIN: Final = insert(attendance).from_select(
         bindparam("ended", type_=attendance.c.until.type),
         bindparam("last_seen", type_=attendance.c.seen.type),
         # A guest's name goes with the membership; what the list shows does not.
-        _SHOWN.scalar_subquery(),
+        func.coalesce(
+            _SHOWN.scalar_subquery(), bindparam("by_login", type_=attendance.c.name.type)
+        ),
         # Only a room that was deleted has no title: nobody was there.
     ).where(rooms.c.id == bindparam("in_room"), rooms.c.title != ""),
 )
@@ -70,7 +72,7 @@ _SEE: Final = (
 
 def note(connection: Connection, stays: Sequence[Stay], *, gateway: UUID) -> None:
     """Store new stays, and what has changed of stored ones: their end, or that they go on after
-    all."""
+    all. A stay's name, which is that of the login, counts where the membership has none."""
     for stay in stays:
         if not is_text(stay.user):
             continue
@@ -83,8 +85,9 @@ def note(connection: Connection, stays: Sequence[Stay], *, gateway: UUID) -> Non
             "ended": stay.until,
             "last_seen": stay.seen,
         }
+        login = {"by_login": stay.name if stay.name and is_text(stay.name) else None}
         if connection.execute(_CHANGE, values).rowcount == 0:
-            connection.execute(_BEGIN, values)
+            connection.execute(_BEGIN, values | login)
 
 
 def see(connection: Connection, at: datetime, *, gateway: UUID) -> None:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from sqlalchemy import (
     Connection,
     Row,
+    Select,
     and_,
     bindparam,
     delete,
@@ -28,7 +29,17 @@ from gateway.domain.room import Member, MemberRole, Membership, Room, Roster
 from gateway.errors import GatewayError, LastHost, RoomClosed, UnknownRoom
 from gateway.store import order
 from gateway.store.records import QueueDue
-from gateway.store.tables import OPEN, accounts, among, counters, members, padded, rooms, streams
+from gateway.store.tables import (
+    OPEN,
+    accounts,
+    among,
+    attendance,
+    counters,
+    members,
+    padded,
+    rooms,
+    streams,
+)
 from gateway.store.values import TITLE_LENGTH, USER_LENGTH, is_room, is_text, text
 
 #: The error for one more open room, by the open rooms of its creator and of all; None: it may be
@@ -70,6 +81,18 @@ _NAMES_OF_MEMBERS: Final = (
 )
 _NAMES_OF_ACCOUNTS: Final = select(accounts.c.user_id, accounts.c.display_name.label("name")).where(
     among(accounts.c.user_id, "users"), accounts.c.display_name.is_not(None)
+)
+_shown_last: Final = (
+    select(attendance.c.name)
+    .where(
+        attendance.c.room == members.c.room,
+        attendance.c.user_id == members.c.user_id,
+        attendance.c.name.is_not(None),
+    )
+    .order_by(attendance.c.since.desc())
+    .limit(1)
+    .correlate(members)
+    .scalar_subquery()
 )
 _REVISIONS: Final = select(rooms.c.id, rooms.c.revision).where(among(rooms.c.id, "rooms"))
 
@@ -257,11 +280,17 @@ def hosts(connection: Connection, number: int) -> list[str]:
 
 
 def member_rows(connection: Connection, number: int) -> Sequence[Row[Any]]:
-    """The rows of the room's members, ordered by name."""
+    """The rows of the room's members, ordered by name. What is shown of one without a name here is
+    what was shown when they were in the room last: it may come from their token alone."""
     if not is_room(number):
         return []
-    query = (
-        select(members, accounts.c.user_id.label("account"))
+    query: Select[Any] = (
+        select(
+            members.c.user_id,
+            members.c.role,
+            func.coalesce(members.c.name, _shown_last).label("name"),
+            accounts.c.user_id.label("account"),
+        )
         .outerjoin(accounts, accounts.c.user_id == members.c.user_id)
         .where(members.c.room == number)
         .order_by(members.c.user_id)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from gateway.assembly import Gateway
 from gateway.auth.permissions import Action
+from gateway.domain.room import MemberRole
+from gateway.domain.stay import Stay
+from gateway.store import Store
 from tests.integration.http.conftest import Call
 from tests.integration.http.live_fake import FakeFollower
 
@@ -18,6 +22,21 @@ async def test_a_host_adds_a_member_who_is_in_at_once(call: Call, room: str) -> 
     answer = await call("PUT", f"{room}/members/carol", user="anna", json={"role": "participant"})
     assert (answer.status, answer.json) == (200, {"user": "carol", "role": "participant"})
     assert (await call("GET", room, user="carol")).status == 200
+
+
+@pytest.mark.gen_test
+async def test_a_member_whose_name_is_in_their_token_alone_is_shown_as_when_they_were_there(
+    call: Call, room: str, store: Store
+) -> None:
+    async def shown() -> dict[str, str | None]:
+        answer = await call("GET", f"{room}/members", user="anna")
+        return {each["user"]: each.get("name") for each in answer.json["members"]}
+
+    assert await shown() == {"anna": None, "bob": None}
+    for hours, name in ((0, "Robert"), (1, "Bob B."), (2, None)):
+        at = datetime(2026, 5, 4, 9 + hours, tzinfo=UTC)
+        await store.note_stays([Stay(1, "bob", MemberRole.PARTICIPANT, at, at, at, name)])
+    assert await shown() == {"anna": None, "bob": "Bob B."}
 
 
 @pytest.mark.gen_test

@@ -68,9 +68,14 @@ class Tab:
     """A subscription of somebody's."""
 
     def __init__(
-        self, attendance: Attendance, user: str, role: MemberRole | None = PARTICIPANT
+        self,
+        attendance: Attendance,
+        user: str,
+        role: MemberRole | None = PARTICIPANT,
+        *,
+        name: str | None = None,
     ) -> None:
-        self.identity = Identity(user, frozenset(), math.inf)
+        self.identity = Identity(user, frozenset(), math.inf, display_name=name)
         self._attendance = attendance
         self._right = Right(Action.SUBSCRIBE_PUBLIC, 1, role)
         attendance.begin(self, self._right)
@@ -288,3 +293,17 @@ def test_a_gateway_that_stops_ends_all_stays_if_it_can(
         table = run(lesson())
     assert table.of("bob") == [(0, None if away else 6)]
     assert len(caplog.records) == away
+
+
+def test_a_stay_has_the_name_of_the_login() -> None:
+    async def scenario() -> None:
+        table = Table()
+        async with recording(table) as (attendance, _):
+            for user, name in (("bob", "Bob B."), ("carol", None)):
+                Tab(attendance, user, name=name)
+        assert {stay.user: stay.name for stay in table.rows.values()} == {
+            "bob": "Bob B.",
+            "carol": None,
+        }
+
+    run(scenario())

@@ -25,6 +25,9 @@ CLEARED: Final = timedelta(days=1)
 SPARED: Final = timedelta(minutes=10)
 #: Seconds between two searches for old entries of the journal.
 JOURNAL: Final = 600.0
+#: How long the text of a message that hosts have decided about is kept beside the stream: for its
+#: author, who may send it again, and for hosts who are asked why they refused it.
+DECIDED: Final = timedelta(days=30)
 #: Seconds between two searches for old sessions.
 SESSIONS: Final = 600.0
 #: How long after its own end a session is kept; the clocks of gateways must differ by less.
@@ -70,14 +73,16 @@ async def keep(store: Prunable, *, days: int, clock: UtcTime) -> NoReturn:
 
 
 class KeepsKeys(Protocol):
-    """The store, whose cleared keys can be forgotten."""
+    """The store, whose cleared keys, and texts that were decided about, can be forgotten."""
 
     async def forget_keys(self, before: datetime, *, spared: datetime) -> int: ...
+
+    async def forget_decided(self, before: datetime) -> int: ...
 
 
 async def forget_keys(store: KeepsKeys, *, clock: UtcTime) -> NoReturn:
     """Forget keys of rooms' state that were cleared a day ago, and all but the last ones of a room,
-    every ten minutes, until cancelled.
+    and what hosts have approved or refused a month ago, every ten minutes, until cancelled.
 
     A store that is away is asked again ten minutes later.
     """
@@ -86,6 +91,8 @@ async def forget_keys(store: KeepsKeys, *, clock: UtcTime) -> NoReturn:
             now = clock()
             if deleted := await store.forget_keys(now - CLEARED, spared=now - SPARED):
                 logger.debug("forgot %d cleared keys of rooms' state", deleted)
+            if deleted := await store.forget_decided(now - DECIDED):
+                logger.debug("forgot %d texts that hosts had approved or refused", deleted)
         except StoreUnavailable as error:
             logger.warning(
                 "cleared keys of rooms' state could not be forgotten; the next attempt is in ten"

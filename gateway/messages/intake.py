@@ -163,7 +163,8 @@ class Intake:
             if role is MemberRole.HOST:
                 orders.check(draft)
         if role is MemberRole.PARTICIPANT and stream.audience is Audience.PUBLIC:
-            if slow := await self._permissions.pace(who, stream.room):
+            # An entry of the kept state takes the place of the one before: nobody reads more of it.
+            if draft.keep is None and (slow := await self._permissions.pace(who, stream.room)):
                 draft = replace(draft, apart=slow)
             if importance is Importance.INSTANT and await self._permissions.approves(
                 who, stream.room

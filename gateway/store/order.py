@@ -23,16 +23,26 @@ from gateway.store.pace import Pace
 from gateway.store.tables import approvals, kept, members, messages, rooms
 from gateway.store.values import MAX_NUMBER
 
-_LAST: Final = (
-    select(messages.c.sent_at)
+#: Messages among which a sender's last word is sought: whoever keeps so many entries in between has
+#: waited for the rate of posts, and a post must cost no more.
+_AMONG: Final = 1_000
+_newest: Final = (
+    select(messages.c.seq, messages.c.sent_at, messages.c.place, messages.c.keep)
     .where(
         messages.c.room == bindparam("in_room"),
         messages.c.audience == bindparam("in_audience"),
         messages.c.sender == bindparam("of_sender"),
-        # The moment of an approval is no moment at which the author has spoken.
-        messages.c.place.is_(None),
     )
     .order_by(messages.c.seq.desc())
+    .limit(_AMONG)
+    .subquery()
+)
+_LAST: Final = (
+    select(_newest.c.sent_at)
+    # The moment of an approval is no moment at which the author has spoken, and an entry of the
+    # kept state is no word.
+    .where(_newest.c.place.is_(None), _newest.c.keep.is_(None))
+    .order_by(_newest.c.seq.desc())
     .limit(1)
 )
 

@@ -35,7 +35,9 @@ class Quota:
 
     def refusal(self, usage: Usage, draft: Draft, size: int) -> HistoryFull | None:
         """The error for a message of so many bytes that the room may not get."""
-        part = 1.0 if draft.role is MemberRole.HOST else PARTICIPANTS
+        # What a host approves is the host's to add, whoever said it.
+        is_hosts = draft.role is MemberRole.HOST or draft.place is not None
+        part = 1.0 if is_hosts else PARTICIPANTS
         if usage.messages + 1 <= part * self.messages and usage.bytes + size <= part * self.bytes:
             return None
         return HistoryFull(

@@ -11,6 +11,7 @@ from typing import Final
 from sqlalchemy import Connection, LargeBinary, and_, case, cast, delete, func, select, update
 
 from broker.topology import Audience, Stream
+from gateway.domain.approval import Fate
 from gateway.store import kept
 from gateway.store.database import Database
 from gateway.store.history import IN_OUTBOX
@@ -45,6 +46,25 @@ async def forget_keys(database: Database, before: datetime, *, spared: datetime,
             total += deleted
             await asyncio.sleep(REST)
     return total
+
+
+async def forget_decided(database: Database, before: datetime) -> int:
+    """See :meth:`gateway.store.store.Store.forget_decided`."""
+    total = 0
+    while deleted := await database.write(partial(_delete_decided, before=before)):
+        total += deleted
+        await asyncio.sleep(REST)
+    return total
+
+
+def _delete_decided(connection: Connection, before: datetime) -> int:
+    old = and_(approvals.c.fate != Fate.WAITING, approvals.c.sent_at < before)
+    found = select(approvals.c.room, approvals.c.seq).where(old).limit(ROWS)
+    gone = connection.execute(found).all()
+    for room, seq in gone:
+        this = and_(approvals.c.room == room, approvals.c.seq == seq)
+        connection.execute(delete(approvals).where(this))
+    return len(gone)
 
 
 def _as_it_is(found: list[Stream]) -> list[Stream]:

@@ -591,6 +591,11 @@ class Store:
         ``most`` of a stream; those cleared after ``spared`` stay in any case. Returns how many."""
         return await retention.forget_keys(self._database, before, spared=spared, most=most)
 
+    async def forget_decided(self, before: datetime) -> int:
+        """Delete what had to wait for approval, was said before then, and was decided about. What
+        was approved is in the stream. Returns how many."""
+        return await retention.forget_decided(self._database, before)
+
     async def hear(self, heard: Callable[[], None]) -> None:
         """Call ``heard`` when an application may have stored a message, which :meth:`take_over`
         gives then. Returns when the connection for that is lost; on SQLite, and behind a pooler,

@@ -238,7 +238,9 @@ export class Outbox {
   async #deliverAll() {
     try {
       while (this.#unsent.length > 0) {
-        const next = this.#unsent.find(({ audience }) => this.#held === null || audience === "private");
+        const next = this.#unsent.find(
+          ({ audience, keep }) => this.#held === null || audience === "private" || keep !== undefined,
+        );
         if (next !== undefined) {
           this.#current = next;
           if (!(await this.#deliver(next))) return;

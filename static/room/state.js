@@ -65,6 +65,8 @@ export function emptyRoom(hosts) {
 /** Types that count only from hosts. */
 const HOSTS_ONLY = new Set(["poll", "poll-closed", "answer", "question-done"]);
 
+const TALK = new Set(["message", "chat"]);
+
 /** By audience and type. @type {Record<string, Record<string, Step>>} */
 const STEPS = {
   public: {
@@ -92,6 +94,8 @@ export function reduce(room, message) {
   const steps = STEPS[audience];
   if (seq === null || steps === undefined || !Object.hasOwn(steps, type)) return room;
   if (audience === "private" && keep !== undefined) return room;
+  // What a participant keeps is no talk, and slow mode does not hold it up.
+  if (TALK.has(type) && keep !== undefined && !wasHost(room, message)) return room;
   if (HOSTS_ONLY.has(type) && !wasHost(room, message)) return room;
   const shown = typeof message.name === "string" ? { name: message.name } : {};
   const at = Number.isSafeInteger(place) ? { at: Number(place) } : {};

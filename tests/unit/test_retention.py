@@ -95,12 +95,18 @@ class Keys:
     def __init__(self) -> None:
         self.times: list[float] = []
         self.asked: set[tuple[datetime, datetime]] = set()
+        self.decided = 0
 
     async def forget_keys(self, before: datetime, *, spared: datetime) -> int:
         self.asked.add((before, spared))
         self.times.append(asyncio.get_running_loop().time())
         if len(self.times) % 2:
             raise StoreUnavailable("away")
+        return 1
+
+    async def forget_decided(self, before: datetime) -> int:
+        assert before == NOW - timedelta(days=30)
+        self.decided += 1
         return 1
 
 
@@ -113,6 +119,7 @@ def test_keys_that_were_cleared_a_day_ago_are_forgotten_every_ten_minutes() -> N
         await asyncio.wait({task})
         assert [round(time) for time in store.times] == [0, 600, 1200, 1800]
         assert store.asked == {(NOW - timedelta(days=1), NOW - timedelta(minutes=10))}
+        assert store.decided == 2
 
     run(scenario())
 

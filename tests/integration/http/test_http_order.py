@@ -99,6 +99,9 @@ async def test_in_slow_mode_a_participant_waits_and_is_told_for_how_long(
     assert said(await post(call, room, "anna"))
     assert said(await post(call, room, "anna"))
     assert said(await post(call, room, "bob", audience="private"))
+    # An entry of the kept state is no word.
+    for _ in range(2):
+        assert said(await post(call, room, "bob", keep="score:1"))
     assert said(await settle(call, room, slow=0))
     assert said(await post(call, room, "bob"))
 

@@ -13,8 +13,9 @@ from broker.topology import Stream
 from gateway.domain.approval import REFUSED, Fate
 from gateway.domain.message import Draft, Message
 from gateway.domain.room import MemberRole
-from gateway.errors import NotWaiting
+from gateway.errors import HistoryFull, NotWaiting
 from gateway.store import Appended, Store
+from gateway.store.quota import Quota
 from tests.integration.store.content import NOON, draft, history, new_stream, stored
 
 SECRET = "what nobody may read yet"
@@ -117,3 +118,32 @@ async def test_deletion_by_request_and_retention_take_it_too(store: Store) -> No
     await store.mark_published([each.id for each in everything])
     assert await store.prune(NOON + timedelta(days=1)) == 2
     assert await store.waited_at(stream.room, [2]) == {}
+
+
+@pytest.mark.gen_test
+async def test_what_was_decided_is_forgotten_after_a_time_and_what_waits_is_not(
+    store: Store,
+) -> None:
+    stream = await approving(store)
+    for _ in range(3):
+        await store.append([said(stream)])
+    waits = await store.read_waiting(stream.room, after=0, limit=9)
+    stored(
+        await store.append([decision(waits[0], Fate.APPROVED), decision(waits[1], Fate.REFUSED)])
+    )
+    assert await store.forget_decided(NOON) == 0
+    assert await store.forget_decided(NOON + timedelta(days=1)) == 2
+    assert list(await store.waited_at(stream.room, range(9))) == [waits[2].seq]
+    assert str(await history(store, stream)).count(SECRET) == 1
+
+
+@pytest.mark.gen_test
+async def test_a_host_approves_in_the_last_tenth_of_the_rooms_quota(store: Store) -> None:
+    stream = await approving(store)
+    (answer,) = await store.append([said(stream)])
+    assert isinstance(answer, Appended)
+    assert answer.waits is not None
+    store.quota = Quota(messages=3)
+    (full,) = await store.append([said(stream)])
+    assert isinstance(full, HistoryFull)
+    stored(await store.append([decision(answer.waits, Fate.APPROVED)]))

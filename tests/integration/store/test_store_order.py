@@ -48,6 +48,17 @@ async def test_messages_that_come_too_soon_are_refused_in_one_batch_and_at_all_g
 
 
 @pytest.mark.gen_test
+async def test_an_entry_of_the_kept_state_is_no_word(store: Store) -> None:
+    stream = await new_stream(store)
+    entries = [replace(said(stream, n, apart=0), keep="score:1") for n in range(3)]
+    stored(await store.append([said(stream, 0), *entries]))
+    (late,) = await store.append([said(stream, 9)])
+    assert isinstance(late, SlowMode)
+    assert late.retry_after == pytest.approx(1)
+    stored(await store.append([said(stream, 10)]))
+
+
+@pytest.mark.gen_test
 async def test_a_repeated_id_gets_its_first_answer_in_slow_mode(store: Store) -> None:
     stream = await new_stream(store)
     first = said(stream, 0)

@@ -686,11 +686,12 @@ test("the pause between two messages to everyone holds up nothing that is for th
     // Also one that is given while everything else is held.
     await turn();
     await made.send(said("hand", { audience: "private" }));
-    assert.deepEqual(posts.map(({ body }) => body), ["first", "vote", "hand"]);
+    await made.send(said("score", { keep: "score:1" }));
+    assert.deepEqual(posts.map(({ body }) => body), ["first", "vote", "hand", "score"]);
     assert.deepEqual(await patience.next(), ["wait", 30_000 + 1_000]);
     await patience.pass();
     await Promise.all(talk);
-    assert.deepEqual(posts.map(({ body }) => body).slice(3), ["first", "second"]);
+    assert.deepEqual(posts.map(({ body }) => body).slice(4), ["first", "second"]);
     assert.deepEqual(made.posts, []);
   }
 });

@@ -32,6 +32,16 @@ test("what is said stands in the order of seq, each message once", () => {
   );
 });
 
+test("what a participant keeps is no talk, whatever it calls itself", () => {
+  const kept = { keep: "score:1", role: "participant" };
+  const { entries } = room(
+    toAll("paul", "message", "one", kept),
+    toAll("paul", "chat", { text: "two" }, kept),
+    toAll("hana", "message", "three", { keep: "notice", role: "host" }),
+  );
+  assert.deepEqual(entries.map(({ text }) => text), ["three"]);
+});
+
 test("a text that is longer than what people write is shown as far as it goes, with a mark", () => {
   const [long, most] = ["x".repeat(20_000), "y".repeat(10_000)];
   // A character of two halves, where it is cut.

@@ -1,4 +1,5 @@
 import { Problem } from "../../interact/problem.js";
+import { pager } from "../../admin/view/pager.js";
 import { NARROW, table } from "../../admin/view/rows.js";
 import { element, field } from "../../shared/element.js";
 
@@ -18,10 +19,6 @@ const TYPING = 250;
  * @param {{made: (slips: import("../api.js").Slip[]) => void}} listener
  */
 export function allAccounts({ api, i18n, ask, me }, { made }) {
-  /** The users that the pages up to the shown one come after. @type {string[]} */
-  let cursors = [];
-  /** @type {string | undefined} */
-  let following;
   let asked = 0;
   let typing = 0;
 
@@ -34,17 +31,13 @@ export function allAccounts({ api, i18n, ask, me }, { made }) {
   });
   const count = element("p", { role: "status", class: "soft" });
   const problem = element("p", { role: "alert", class: "problem" });
-  const place = element("span", { class: "soft" });
-  const previous = element(
-    "button",
-    { type: "button", click: () => turn(() => cursors.pop()) },
-    i18n.say("list.previous"),
-  );
-  const next = element(
-    "button",
-    { type: "button", click: () => turn(() => following && cursors.push(following)) },
-    i18n.say("list.next"),
-  );
+  const pages = pager(i18n, {
+    words: "list",
+    turned: async () => {
+      await refresh();
+      section.scrollIntoView({ block: "start" });
+    },
+  });
 
   /** @type {Record<Act, (user: string) => Promise<import("../../admin/api.js").Done>>} */
   const ACTS = {
@@ -128,23 +121,15 @@ export function allAccounts({ api, i18n, ask, me }, { made }) {
   };
 
   const anew = () => {
-    cursors = [];
+    pages.begin();
     return refresh();
-  };
-
-  /** @param {() => void} change of the cursors */
-  const turn = async (change) => {
-    change();
-    await refresh();
-    section.scrollIntoView({ block: "start" });
   };
 
   const refresh = async () => {
     const number = ++asked;
-    const after = cursors.at(-1);
     const size = NARROW.matches ? SIZE.narrow : SIZE.wide;
     try {
-      const page = await api.page({ search: search.value, size, ...(after ? { after } : {}) });
+      const page = await api.page({ search: search.value, size, ...pages.query });
       if (number === asked) show(page);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -155,12 +140,9 @@ export function allAccounts({ api, i18n, ask, me }, { made }) {
   /** @param {import("../api.js").Page} page */
   const show = ({ accounts, matching, total, next: cursor }) => {
     problem.textContent = "";
-    following = cursor;
     const told = i18n.say("list.count", { matching: i18n.number(matching), total: i18n.number(total) });
     if (count.textContent !== told) count.textContent = told;
-    place.textContent = i18n.say("list.page", { page: cursors.length + 1 });
-    previous.disabled = cursors.length === 0;
-    next.disabled = cursor === undefined;
+    pages.shown(cursor);
     grid.show(accounts);
   };
 
@@ -176,7 +158,7 @@ export function allAccounts({ api, i18n, ask, me }, { made }) {
     field(i18n.say("list.search"), search, i18n.say("list.hint")),
     problem,
     grid.frame,
-    element("div", { class: "row end" }, place, previous, next),
+    pages.row,
   );
   return { section, refresh };
 }

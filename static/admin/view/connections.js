@@ -1,6 +1,7 @@
 import { Problem } from "../../interact/problem.js";
 import { element, field } from "../../shared/element.js";
 import { subjectLink } from "../subject.js";
+import { pager } from "./pager.js";
 import { NARROW, table } from "./rows.js";
 
 /** @typedef {import("../api.js").Connection} Connection */
@@ -31,15 +32,11 @@ const SORTS = [
  * @param {string} [subject]
  */
 export function connectionsTable({ i18n, format, api, ask, orders: ordersAllowed }, subject) {
-  /** The keys that the pages up to the shown one come after. @type {string[]} */
-  let cursors = [];
   let sort = "since";
   /** @type {"ascending" | "descending"} */
   let order = "descending";
   let asked = 0;
   let busy = false;
-  /** @type {string | undefined} */
-  let following;
   /** The gateways' time, in milliseconds. */
   let now = Date.now();
 
@@ -58,17 +55,13 @@ export function connectionsTable({ i18n, format, api, ask, orders: ordersAllowed
   );
   const count = element("p", { role: "status", class: "soft" });
   const problem = element("p", { role: "alert", class: "problem" });
-  const place = element("span", { class: "soft" });
-  const previous = element(
-    "button",
-    { type: "button", click: () => turn(() => cursors.pop()) },
-    i18n.say("connections.previous"),
-  );
-  const next = element(
-    "button",
-    { type: "button", click: () => turn(() => following && cursors.push(following)) },
-    i18n.say("connections.next"),
-  );
+  const pages = pager(i18n, {
+    words: "connections",
+    turned: () => {
+      refresh(true);
+      grid.frame.scrollIntoView({ block: "nearest" });
+    },
+  });
 
   /** @param {string} moment */
   const age = (moment) => format.span((now - Date.parse(moment)) / 1000);
@@ -214,27 +207,20 @@ export function connectionsTable({ i18n, format, api, ask, orders: ordersAllowed
 
   /** From the first page on. @param {string} by @param {"ascending" | "descending"} direction */
   const anew = (by = sort, direction = order) => {
-    [sort, order, cursors] = [by, direction, []];
+    [sort, order] = [by, direction];
+    pages.begin();
     refresh(true);
-  };
-
-  /** @param {() => void} change of the cursors */
-  const turn = (change) => {
-    change();
-    refresh(true);
-    grid.frame.scrollIntoView({ block: "nearest" });
   };
 
   /** Ask again; a request of the user does not wait for the previous answer. @param {boolean} wanted */
   const refresh = async (wanted = false) => {
     if (busy && !wanted) return;
     const number = ++asked;
-    const after = cursors.at(-1);
     busy = true;
     try {
       const size = NARROW.matches ? SIZE.narrow : SIZE.wide;
-      const query = { search: subject ?? search.value, sort, order, size };
-      const page = await api.connections(after ? { ...query, after } : query);
+      const query = { search: subject ?? search.value, sort, order, size, ...pages.query };
+      const page = await api.connections(query);
       if (number === asked) show(page);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -248,7 +234,6 @@ export function connectionsTable({ i18n, format, api, ask, orders: ordersAllowed
   const show = (page) => {
     problem.textContent = "";
     now = Date.parse(page.at);
-    following = page.next;
     const { matching, total } = page;
     say(
       count,
@@ -257,9 +242,7 @@ export function connectionsTable({ i18n, format, api, ask, orders: ordersAllowed
         total: format.count(total),
       }),
     );
-    say(place, i18n.say("connections.page", { page: cursors.length + 1 }));
-    previous.disabled = cursors.length === 0;
-    next.disabled = following === undefined;
+    pages.shown(page.next);
     [sorts.value, orders.value] = [sort, order];
     for (const cell of grid.heads) {
       const column = cell.querySelector("button")?.dataset.sort;
@@ -289,7 +272,7 @@ export function connectionsTable({ i18n, format, api, ask, orders: ordersAllowed
     ),
     problem,
     grid.frame,
-    element("div", { class: "row end" }, place, previous, next),
+    pages.row,
   );
   return { section, refresh };
 }

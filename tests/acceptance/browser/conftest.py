@@ -88,6 +88,14 @@ def visit(chromium: Browser) -> Iterator[Visit]:
 
 
 @pytest.fixture
+def hana(gateway: GatewayProcess, visit: Visit) -> Visitor:
+    """The host, logged in."""
+    visitor = visit(gateway)
+    visitor.log_in("hana")
+    return visitor
+
+
+@pytest.fixture
 def watch(visit: Visit) -> Watch:
     """The dashboard of a gateway, with the admin logged in."""
 

@@ -30,14 +30,6 @@ def _accounts(gateway: GatewayProcess) -> None:
 
 
 @pytest.fixture
-def hana(gateway: GatewayProcess, visit: Visit) -> Visitor:
-    """The host, logged in."""
-    visitor = visit(gateway)
-    visitor.log_in("hana")
-    return visitor
-
-
-@pytest.fixture
 def room(hana: Visitor) -> int:
     """Her room, with Paul and Mina as participants."""
     return int(hana.create_room("Leaves", "paul", "mina").rpartition("/")[2])

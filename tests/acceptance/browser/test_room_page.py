@@ -19,14 +19,6 @@ def _accounts(gateway: GatewayProcess) -> None:
 
 
 @pytest.fixture
-def hana(gateway: GatewayProcess, visit: Visit) -> Visitor:
-    """The host, logged in."""
-    visitor = visit(gateway)
-    visitor.log_in("hana")
-    return visitor
-
-
-@pytest.fixture
 def room(hana: Visitor) -> str:
     """The path of a room with Hana in it, and Paul and Mina as participants."""
     return hana.create_room("Leaves", "paul", "mina")

@@ -37,9 +37,10 @@ const others = elsewhere(({ what }) => what === "out" && leave());
 let loggingIn = null;
 const endpoint = { fetch: fetch.bind(globalThis), base: GATEWAY, cookies: true };
 /** @type {AdminApi} */
-const admin = new AdminApi(endpoint, ({ status }) => {
-  const noAdmin = status === 403;
-  const words = noAdmin ? { ...i18n.words, "login.again": i18n.say("refused") } : i18n.words;
+const admin = new AdminApi(endpoint, (problem) => {
+  const noAdmin = problem.status === 403;
+  const why = problem.code === "kept_out" ? i18n.explain(problem) : i18n.say("refused");
+  const words = noAdmin ? { ...i18n.words, "login.again": why } : i18n.words;
   loggingIn ??= askToLogIn({
     async logIn(user, password) {
       const session = await admin.logIn(user, password);

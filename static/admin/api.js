@@ -68,6 +68,9 @@ import { request } from "../interact/request.js";
  */
 /** What each gateway did, and who did not answer. @typedef {{done: Record<string, number>, missing: Record<string, string>}} Done */
 
+/** Refusals that concern whoever has logged in: somebody else may be let in. */
+const OF_THE_USER = new Set(["access_refused", "kept_out"]);
+
 /** `/api/admin`. Every call rejects with a {@link Problem}. */
 export class AdminApi {
   /**
@@ -156,7 +159,7 @@ export class AdminApi {
       try {
         return await request(this.endpoint, method, path, body ? { body } : {});
       } catch (error) {
-        if (!(error instanceof Problem && [401, 403].includes(error.status))) throw error;
+        if (!(error instanceof Problem && (error.status === 401 || OF_THE_USER.has(error.code)))) throw error;
         await this.authenticate(error);
       }
     }

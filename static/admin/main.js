@@ -54,10 +54,11 @@ let loggingIn = null;
 
 const endpoint = { fetch: fetch.bind(globalThis), base: GATEWAY, cookies: true };
 /** @type {AdminApi} */
-const api = new AdminApi(endpoint, ({ status }) => {
+const api = new AdminApi(endpoint, (problem) => {
   // The form gives the reason: the session has ended, or its user is not an admin.
-  const noAdmin = status === 403;
-  const words = noAdmin ? { ...i18n.words, "login.again": i18n.say("refused") } : i18n.words;
+  const noAdmin = problem.status === 403;
+  const why = problem.code === "kept_out" ? i18n.explain(problem) : i18n.say("refused");
+  const words = noAdmin ? { ...i18n.words, "login.again": why } : i18n.words;
   loggingIn ??= askToLogIn({
     async logIn(user, password) {
       const session = await api.logIn(user, password);

@@ -74,19 +74,20 @@ export function classCode(context, room, signal) {
   };
 }
 
-/** The code in a corner of the wall, for as long as there is one. @param {Context} context @param {ReturnType<typeof classCode>} code */
-export function codeCorner({ i18n }, code) {
-  const root = element("aside", { class: "class-code", "aria-label": i18n.say("code.title"), hidden: true });
-  code.listen(() => {
-    root.hidden = code.now === null;
-    if (code.now === null || code.address === null) return;
-    root.replaceChildren(
-      qrCode(code.address, i18n.say("share.code")),
-      element("strong", { class: "letters" }, spelled(code.now.code)),
-      element("span", { class: "soft" }, `${location.host}${PATH}/j/`),
-    );
-  });
-  return root;
+/**
+ * How one comes in by the code: its picture, its letters, and where to type them. Nothing without a code.
+ *
+ * @param {import("../../shared/i18n.js").I18n} i18n
+ * @param {ReturnType<typeof classCode>} code
+ * @returns {HTMLElement[]}
+ */
+export function codeParts(i18n, code) {
+  if (code.now === null || code.address === null) return [];
+  return [
+    qrCode(code.address, i18n.say("share.code")),
+    element("strong", { class: "letters" }, spelled(code.now.code)),
+    element("span", { class: "soft" }, `${location.host}${PATH}/j/`),
+  ];
 }
 
 /** A host's choice who comes in by a code. @param {Context} context @param {ReturnType<typeof classCode>} code */

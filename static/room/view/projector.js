@@ -1,5 +1,6 @@
 import { answersTo, currentPoll, kindOf, tallyOf } from "../polls.js";
 import { claps } from "./claps.js";
+import { codeParts } from "./class-code.js";
 import { countdown } from "./countdown.js";
 import { element } from "../../shared/element.js";
 import { qrCode } from "../../shared/qr.js";
@@ -14,25 +15,28 @@ import { Timeline } from "./timeline.js";
 const FEW = 5;
 
 /**
- * The view for the whole class: the poll and the conversation, large. Without a poll: how to enter the room.
+ * The view for the whole class: the poll and the conversation, large. How to enter the room stands in the poll's place
+ * while there is none, and then below the conversation, if there is a class code.
  *
  * @param {I18n} i18n
  * @param {Classroom} classroom
- * @param {string} address of the room
+ * @param {{address: string, code: ReturnType<typeof import("./class-code.js").classCode>}} entrance `address`: the room's
  */
-export function projectorView(i18n, classroom, address) {
+export function projectorView(i18n, classroom, { address, code }) {
   const timeline = new Timeline(i18n, classroom, { me: null });
   timeline.nothing = i18n.say("projector.empty");
   const applause = claps();
   classroom.addEventListener("clap", () => applause.show());
 
-  const join = element(
-    "div",
-    { class: "join" },
-    qrCode(address, i18n.say("share.code")),
-    element("p", {}, element("strong", {}, i18n.say("projector.join"))),
-    element("p", { class: "address" }, address),
-  );
+  const join = element("div", { class: "join" });
+  const corner = element("aside", { class: "class-code", "aria-label": i18n.say("code.title"), hidden: true });
+  const invite = () => {
+    const byLink = () => [qrCode(address, i18n.say("share.code")), element("span", { class: "address" }, address)];
+    const [picture, ...words] = code.now === null ? byLink() : codeParts(i18n, code);
+    join.replaceChildren(picture, element("strong", {}, i18n.say("projector.join")), ...words);
+    corner.replaceChildren(...codeParts(i18n, code));
+    corner.hidden = code.now === null || board.hidden;
+  };
   const board = element("div", { class: "desk", hidden: true });
   const clock = countdown(i18n, classroom);
   const reason = solution(i18n);
@@ -42,7 +46,9 @@ export function projectorView(i18n, classroom, address) {
     "section",
     { class: "talk", "aria-label": i18n.say("talk.title") },
     timeline.scroller,
+    corner,
   );
+  code.listen(invite);
   let shown = "";
   /** @type {import("../kinds/kind.js").Chart | null} */
   let chart = null;
@@ -78,6 +84,7 @@ export function projectorView(i18n, classroom, address) {
       const poll = currentPoll(classroom.state);
       join.hidden = poll !== null;
       board.hidden = poll === null;
+      corner.hidden = code.now === null || board.hidden;
       clock.update(poll);
       if (poll === null) return;
       // A program may ask something else under the same key.

@@ -6,7 +6,7 @@ import { element, icon, iconButton } from "../../shared/element.js";
 import { afterLesson } from "./after-lesson.js";
 import { hostView } from "./host.js";
 import { statusSign } from "./status-sign.js";
-import { classCode, codeCorner, doorBell } from "./class-code.js";
+import { classCode, doorBell } from "./class-code.js";
 import { membersDialog } from "./members.js";
 import { participantView } from "./participant.js";
 import { projectorView } from "./projector.js";
@@ -139,8 +139,7 @@ export function roomView(context, number, { projected, signal }) {
     }
     const code = classCode(context, number, signal);
     if (projected) {
-      const view = projectorView(i18n, classroom, address);
-      page.append(codeCorner(context, code));
+      const view = projectorView(i18n, classroom, { address, code });
       page.classList.add("projector");
       bar.append(element("p", { class: "soft address" }, address));
       page.append(view.main);

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
+import shlex
 import sqlite3
+import subprocess
 from functools import partial
 from pathlib import Path
 
@@ -13,6 +16,7 @@ import pytest
 
 from broker.topology import Stream
 from gateway.store import Store, backup
+from tests.conftest import NewDatabase
 from tests.integration.process.conftest import SECRET, Run
 from tests.integration.store.content import draft, history, new_stream, stored
 
@@ -157,3 +161,38 @@ def test_it_says_by_name_what_else_a_backup_needs(
     assert "pg_dump --format=custom" in hint.stderr
     assert "postgresql://db/interact" in hint.stderr
     assert "hunter3" not in hint.stderr
+
+
+@pytest.mark.postgres
+def test_postgresql_s_own_tools_bring_everything_back(
+    tmp_path: Path, postgres_url: str, new_database: NewDatabase
+) -> None:
+    """As docs/how-to/backup.md says, line by line."""
+    there = new_database()
+    guide = (Path(__file__).parents[3] / "docs" / "how-to" / "backup.md").read_text()
+    commands = re.findall(r"^pg_(?:dump|restore) [^#\n]+", guide, re.MULTILINE)
+    assert len(commands) == 2
+
+    async def filled() -> Stream:
+        store = await Store.open(postgres_url, migrate=True)
+        stream = await new_stream(store)
+        await store.append([draft(stream, "before")])
+        await store.close()
+        return stream
+
+    async def gone_on(stream: Stream) -> list[object]:
+        store = await Store.open(there)
+        # Numbers, and the functions by which applications post, go on from there.
+        await store.append([draft(stream, "again")])
+        found = [message.body for message in await history(store, stream)]
+        await store.close()
+        return found
+
+    stream = asyncio.run(filled())
+    (programs, *_) = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for command, database in zip(commands, (postgres_url, there), strict=True):
+        words = shlex.split(
+            command.replace("postgresql://db.example/interact", database.replace("+asyncpg", ""))
+        )
+        subprocess.run([programs / words[0], *words[1:]], cwd=tmp_path, check=True)  # noqa: S603 - as the guide has it
+    assert asyncio.run(gone_on(stream)) == ["before", "again"]

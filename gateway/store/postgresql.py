@@ -88,6 +88,8 @@ class PostgresDatabase:
         #: The current generation of connections; those of an earlier one are not used any more.
         self._epoch = 0
         self._left = -_LEAVE_INTERVAL
+        #: Set when the connections that listen are given up with all others.
+        self._listening: set[asyncio.Event] = set()
         self._engine = self._make(pool_size=connections, max_overflow=0, pool_timeout=timeout)
         self._scanning = {
             each: self._make(pool_size=size, max_overflow=0, pool_timeout=timeout)
@@ -152,11 +154,13 @@ class PostgresDatabase:
         if self._pooled:
             # LISTEN belongs to one connection of the server.
             await asyncio.Event().wait()
+        lost = asyncio.Event()
         try:
             connection = await self._connect(pooled=self._pooled)
         except _FAILURES as error:
             raise unavailable(error) from error
-        lost = asyncio.Event()
+        # A server that has become a standby answers, and hears nothing any more.
+        self._listening.add(lost)
         connection.add_termination_listener(lambda _: lost.set())
         try:
             async with asyncio.timeout(self._timeout):
@@ -172,6 +176,7 @@ class PostgresDatabase:
         except _FAILURES as error:
             raise unavailable(error) from error
         finally:
+            self._listening.discard(lost)
             connection.terminate()
 
     async def close(self) -> None:
@@ -245,6 +250,8 @@ class PostgresDatabase:
         ):
             self._left = now
             self._epoch += 1
+            for lost in self._listening:
+                lost.set()
 
     @property
     def _idle(self) -> str:

@@ -56,17 +56,26 @@ class Postgres:
 
     def start(self) -> None:
         """Make an empty server and wait until it answers; a stale one is removed first."""
-        self.destroy()
         self._progress("starting PostgreSQL")
-        folder = Path(tempfile.mkdtemp(prefix="interact-postgres-"))
-        self._memo.parent.mkdir(parents=True, exist_ok=True)
-        self._memo.write_text(str(folder))
-        if os.geteuid() == 0:
-            user = unprivileged()
-            os.chown(folder, user.pw_uid, user.pw_gid)
-        self._run("initdb", "-D", str(folder), "-U", _USER, "-A", "trust", "-E", "UTF8", "-N")
+        folder = self._new_folder()
+        self._run("initdb", "-D", folder, "-U", _USER, "-A", "trust", "-E", "UTF8", "-N")
         self.port = ports.free_block()
         self._serve()
+
+    def follow(self, primary: "Postgres") -> None:
+        """Make a streaming standby of another server, and wait until it answers."""
+        folder = self._new_folder()
+        self._run("pg_basebackup", *_at(primary.port), "-D", folder, "-R", "-c", "fast", "-N")
+        self.port = ports.free_block()
+        self._serve()
+
+    def promote(self) -> None:
+        """Make a standby a server of its own, which writes."""
+        self._run("pg_ctl", "promote", "-w", "-D", self._memo.read_text())
+
+    def sql(self, statement: str, database: str = "postgres") -> str:
+        """What a statement says, unadorned."""
+        return self._run("psql", *self._address(), "-d", database, "-Atqc", statement).strip()
 
     def restart(self) -> None:
         """Stop it, breaking every connection, and start it on the same data and port."""
@@ -126,14 +135,25 @@ class Postgres:
                 raise SetupError(f"PostgreSQL did not start:\n{self._daemon.log_tail()}")
             time.sleep(0.1)
 
+    def _new_folder(self) -> str:
+        """A folder for its data; a stale server is removed first."""
+        self.destroy()
+        folder = Path(tempfile.mkdtemp(prefix="interact-postgres-"))
+        self._memo.parent.mkdir(parents=True, exist_ok=True)
+        self._memo.write_text(str(folder))
+        if os.geteuid() == 0:
+            user = unprivileged()
+            os.chown(folder, user.pw_uid, user.pw_gid)
+        return str(folder)
+
     def _answers(self) -> bool:
         command = [str(self._bin / "pg_isready"), "-q", "-d", "postgres", *self._address()]
         return subprocess.run(command, env=self._environment, check=False).returncode == 0
 
     def _address(self) -> list[str]:
-        return ["-h", "127.0.0.1", "-p", str(self.port), "-U", _USER]
+        return _at(self.port)
 
-    def _run(self, program: str, *arguments: str) -> None:
+    def _run(self, program: str, *arguments: str) -> str:
         result = subprocess.run(
             [*drop_privileges(), str(self._bin / program), *arguments],
             env=self._environment,
@@ -144,6 +164,11 @@ class Postgres:
         )
         if result.returncode:
             raise SetupError(f"{program} failed:\n{result.stderr}")
+        return result.stdout
+
+
+def _at(port: int) -> list[str]:
+    return ["-h", "127.0.0.1", "-p", str(port), "-U", _USER]
 
 
 def unprivileged() -> pwd.struct_passwd:

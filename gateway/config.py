@@ -258,6 +258,7 @@ class Server(_Table):
     proxy_protocol: bool = False
     hsts: Annotated[int, Field(ge=0)] = 31_536_000
     pages: Literal["built", "sources"] = "built"
+    api_documents: Literal["everybody", "admins", "nobody"] = "everybody"
     notice_time: Annotated[float, Field(ge=0)] = 5.0
     drain_time: Annotated[float, Field(ge=0)] = 10.0
     stop_timeout: PositiveFloat = 10.0

@@ -97,7 +97,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from broker.protocol.websocket import CloseCode
 
@@ -112,6 +112,9 @@ class GatewayError(Exception):
 
     #: What stands in the header ``message`` of an ERROR frame instead of the code: RabbitMQ's own.
     stomp_message: str | None = None
+    #: What to do about it, for whoever writes a client. A kind without a line of its own has its
+    #: parent's.
+    advice: ClassVar[str]
 
     def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
         super().__init__(detail)
@@ -123,25 +126,37 @@ class GatewayError(Exception):
 class NotAuthenticated(GatewayError):
     """The credentials are missing or wrong."""
 
+    advice = "Log in, or send a token as Authorization: Bearer."
+
 
 class TokenExpired(NotAuthenticated):
     """The token has expired; a new one helps."""
+
+    advice = "Get a new token; on a WebSocket SEND it to /gateway/token before the old one ends."
 
 
 class TokenInvalid(NotAuthenticated):
     """The token is forged, malformed, or not meant for this gateway."""
 
+    advice = "Get a token from an issuer, and for an audience, that the configuration names."
+
 
 class SessionEnded(NotAuthenticated):
     """The session has ended: logged out, or the account was removed or changed."""
+
+    advice = "Log in again."
 
 
 class UserChanged(NotAuthenticated):
     """Another user has logged in in the same browser."""
 
+    advice = "Load the page again: it belongs to the user who is logged in now."
+
 
 class WrongLogin(NotAuthenticated):
     """RabbitMQ does not take the login and passcode of CONNECT; the text is RabbitMQ's."""
+
+    advice = "Send the login and passcode of a user of RabbitMQ."
 
     stomp_message = "Bad CONNECT"
 
@@ -149,45 +164,67 @@ class WrongLogin(NotAuthenticated):
 class Refused(GatewayError):
     """The user is known, but not allowed to do this."""
 
+    advice = "Ask somebody who may; repeated as it is, it is refused again."
+
 
 class OriginRefused(Refused):
     """Pages of this web origin may not use the gateway."""
+
+    advice = "Add the page's origin to server.origins."
 
 
 class HostRefused(Refused):
     """The header Host names something that is not this listener."""
 
+    advice = "Use the listener's address, or add the name to server.internal_hosts."
+
 
 class NetworkRefused(Refused):
     """The address may not ask what RabbitMQ asks."""
+
+    advice = "Add the network of the RabbitMQ nodes to server.internal_networks."
 
 
 class CredentialsDiffer(Refused):
     """CONNECT names another user than the credentials of the handshake."""
 
+    advice = "Send the credentials of one user only."
+
 
 class Muted(Refused):
     """A host has muted the participant."""
+
+    advice = "Wait until a host lets you speak again."
 
 
 class ChatOff(Refused):
     """The room's hosts let nobody else speak to everyone now."""
 
+    advice = "Wait until a host lets everybody speak again."
+
 
 class ApprovalNeeded(Refused):
     """A message to everyone that cannot wait for a host's approval, in a room where all wait."""
+
+    advice = "Send a guaranteed message without a key; it then waits for a host."
 
 
 class KeyRefused(Refused):
     """The sender may not write this key of the room's state, or not that of somebody else."""
 
+    advice = "Write your own entries of the keys in rooms.participant_keys; hosts write any key."
+
 
 class BrokerRefused(Refused):
     """RabbitMQ has ended the session because of something that was sent."""
 
+    advice = "Change what was sent; the ERROR frame has RabbitMQ's own words."
+
 
 class UnknownVirtualHost(Refused):
     """CONNECT names a virtual host that is not open to clients; the text is RabbitMQ's."""
+
+    advice = "Name a virtual host that is open to clients in CONNECT's host, or none."
 
     stomp_message = "Bad CONNECT"
 
@@ -195,21 +232,31 @@ class UnknownVirtualHost(Refused):
 class Removed(Refused):
     """Somebody has ended or changed a membership."""
 
+    advice = "Ask a host of the room to add you again."
+
 
 class Kicked(Removed):
     """An admin has ended the connection."""
+
+    advice = "Connect again; an admin has ended this connection only."
 
 
 class GuestsRefused(Refused):
     """The class code lets in nobody without an account."""
 
+    advice = "Log in with an account, then come in by the code."
+
 
 class TurnedAway(Refused):
     """A host has refused the knock, or has removed the member who comes back by the class code."""
 
+    advice = "Ask a host of the room."
+
 
 class KeptOut(Refused):
     """An admin lets the user in again later; ``retry_after`` says when."""
+
+    advice = "Come back when Retry-After says, or ask an admin."
 
 
 #: The errors by which access ends: a client gets nothing more of what was queued for it before.
@@ -219,6 +266,8 @@ ACCESS_ENDED: Final = (NotAuthenticated, Removed, KeptOut)
 class Invalid(GatewayError):
     """The request is malformed or makes no sense."""
 
+    advice = "Change the request as the detail says; repeated as it is, it fails again."
+
 
 class BadFrame(Invalid):
     """The STOMP or WebSocket framing is wrong."""
@@ -226,6 +275,8 @@ class BadFrame(Invalid):
 
 class ConnectFirst(Invalid):
     """The client has sent more before CONNECT than CONNECT needs."""
+
+    advice = "Send CONNECT before anything else."
 
 
 class BadUtf8(Invalid):
@@ -235,86 +286,130 @@ class BadUtf8(Invalid):
 class TooLarge(Invalid):
     """A body, frame or message is larger than its limit."""
 
+    advice = "Send less at once; the detail has the limit."
+
 
 class HeadTooLarge(Invalid):
     """An HTTP request's head is larger than its limit."""
+
+    advice = "Send fewer or shorter headers."
 
 
 class HeadTooSlow(Invalid):
     """An HTTP request's head has not arrived in time."""
 
+    advice = "Send the whole head at once."
+
 
 class BodyTooSlow(Invalid):
     """An HTTP request's body arrives too slowly."""
+
+    advice = "Send the body faster, or a smaller one."
 
 
 class UnknownPath(Invalid):
     """No resource has this path."""
 
+    advice = "Compare the path with this document."
+
 
 class MethodNotAllowed(Invalid):
     """The resource has no such method."""
+
+    advice = "Use one of the methods in the header Allow."
 
 
 class UpgradeNeeded(Invalid):
     """The resource serves WebSocket upgrades only."""
 
+    advice = "Connect with a WebSocket client, by ws:// or wss://."
+
 
 class UnknownRoom(Invalid):
     """There is no such room."""
+
+    advice = "Look the number up in GET /api/rooms."
 
 
 class UnknownMember(Invalid):
     """The room has no such member."""
 
+    advice = "Look the name up in GET /api/rooms/{room}/members."
+
 
 class UnknownNode(Invalid):
     """No broker node has this name."""
+
+    advice = "Use a name of broker.nodes, as the dashboard shows it."
 
 
 class UnknownGateway(Invalid):
     """No gateway of this name is up."""
 
+    advice = "Use a name that the dashboard shows."
+
 
 class UnknownCode(Invalid):
     """No open room has this class code."""
+
+    advice = "Look at the room's code again; a host may have made a new one."
 
 
 class UnknownKnock(Invalid):
     """Nobody has knocked so, or it was too long ago."""
 
+    advice = "Knock again, without the old knock."
+
 
 class UnknownAccount(Invalid):
     """Nobody of this name has an account."""
+
+    advice = "Look the name up in GET /api/admin/accounts."
 
 
 class UnknownSession(Invalid):
     """The user has no such session, or it has ended."""
 
+    advice = "Look the id up in GET /api/sessions."
+
 
 class NotKeptOut(Invalid):
     """Nobody of this name is kept out."""
+
+    advice = "Nothing: the user may come in."
 
 
 class RevocationsFull(Invalid):
     """The revocation list has as many entries as it may have."""
 
+    advice = (
+        "Let tokens live for a shorter time, or wait until some of the revoked ones have ended."
+    )
+
 
 class RoomClosed(Invalid):
     """The room is closed."""
+
+    advice = "Ask a host to open it again (POST /api/rooms/{room}/open)."
 
 
 class RoomReplaced(Invalid):
     """The room of this number is another one than the client knows: the database is a new one, or
     an older backup."""
 
+    advice = "Forget what you have kept of the room, and load it anew."
+
 
 class HistoryFull(Invalid):
     """The room's history has as much as it may have."""
 
+    advice = "Go on in a new room, e.g. a copy (POST /api/rooms/{room}/copy)."
+
 
 class NotKept(Invalid):
     """The history does not reach back to this seq."""
+
+    advice = "Begin again at a later seq; GET /api/rooms/{room}/messages says from where."
 
 
 class BadBody(Invalid):
@@ -324,9 +419,13 @@ class BadBody(Invalid):
 class NotOpen(Invalid):
     """The message was to be stored only while a key of the room's state stands, which does not."""
 
+    advice = "Do not repeat it: what it answers is not open."
+
 
 class TooManyKeys(Invalid):
     """The room's state has as many entries of the room, or of one author, as it may have."""
+
+    advice = "Clear an entry first, by a body of null."
 
 
 class StateFull(Invalid):
@@ -336,33 +435,49 @@ class StateFull(Invalid):
 class NotWaiting(Invalid):
     """There is no such message that waits for approval, or its fate has been decided."""
 
+    advice = "List what waits again (GET /api/rooms/{room}/approvals)."
+
 
 class RoomFull(Invalid):
     """The room has as many members as it may have."""
+
+    advice = "Remove members first, or raise limits.room_members."
 
 
 class TooManyOpenRooms(Invalid):
     """One user has created as many open rooms as a user may have."""
 
+    advice = "Close rooms first, or raise limits.open_rooms_per_user."
+
 
 class TooManyQueues(Invalid):
     """One user, or all together, have named as many durable queues of the broker as they may."""
+
+    advice = "Use the names of queues again, or raise limits.broker_queues."
 
 
 class LastHost(Invalid):
     """The change would leave a room without a host."""
 
+    advice = "Make somebody else a host first."
+
 
 class IdReused(Invalid):
     """The id was used for another message."""
+
+    advice = "Give a new message a new id."
 
 
 class RateLimited(GatewayError):
     """Too many requests in a short time; wait and try again."""
 
+    advice = "Wait as long as Retry-After says, then try again."
+
 
 class TooManyGuesses(RateLimited):
     """Too many failed logins, from an address or for an account."""
+
+    advice = "Wait as long as Retry-After says, then try with the right password."
 
 
 class TooManyReads(RateLimited):
@@ -432,17 +547,25 @@ class TooManyChanges(RateLimited):
 class TooSlow(GatewayError):
     """The client does not read fast enough."""
 
+    advice = "Connect again and resume after the last seq; subscribe to less, or read faster."
+
 
 class Silent(GatewayError):
     """Nothing is heard of the client any more."""
+
+    advice = "Connect again and resume after the last seq; send heart-beats as agreed."
 
 
 class Internal(GatewayError):
     """A fault of the gateway; its log has the details."""
 
+    advice = "Tell the operator the X-Request-Id. A post with an id may be sent again."
+
 
 class Unavailable(GatewayError):
     """Something that is needed is not available now; try again later."""
+
+    advice = "Wait as long as Retry-After says, then try again; a post keeps its id."
 
 
 class StoreUnavailable(Unavailable):
@@ -548,6 +671,8 @@ class ExportsBusy(NoCapacity):
 
 class Draining(Unavailable):
     """The gateway is shutting down."""
+
+    advice = "Connect again as soon as Retry-After says: other gateways serve."
 
 
 @dataclass(frozen=True, slots=True)

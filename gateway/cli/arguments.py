@@ -35,7 +35,7 @@ _Commands = argparse._SubParsersAction  # noqa: SLF001 - argparse gives its type
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = command_parser().parse_args(arguments)
     # The output of the other commands is for people.
     serves = options.command is commands.serve
     if not serves:
@@ -101,7 +101,8 @@ class _Version(argparse.Action):
         parser.exit()
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_parser() -> argparse.ArgumentParser:
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="gateway", description="Real-time web messaging in front of RabbitMQ."
     )

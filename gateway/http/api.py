@@ -20,6 +20,7 @@ from gateway.errors import Invalid, TooLarge, UnknownRoom
 from gateway.http.base import BaseHandler, encoded
 from gateway.http.body import MEDIA_TYPE, BodyT, read, validate
 from gateway.http.caller import Caller, caller
+from gateway.http.contract.operation import Answer, Operation, Who
 from gateway.http.services import HandlerServices
 from gateway.http.sharing import share
 from gateway.http.streams import Guarded
@@ -116,6 +117,21 @@ class ApiHandler(BaseHandler):
         if not self.is_refused and len(self._received) <= self.most_body:
             self._received += chunk
 
+    @Operation(
+        "Ask, as a browser does, whether a page of another origin may",
+        who=Who.ANYBODY,
+        answers={
+            204: Answer(
+                "It may.",
+                headers=(
+                    "Allow",
+                    "Access-Control-Allow-Methods",
+                    "Access-Control-Allow-Headers",
+                    "Access-Control-Max-Age",
+                ),
+            )
+        },
+    )
     def options(self, *_: str) -> None:
         """Answer the preflight of a browser at another origin (Fetch standard, CORS protocol)."""
         self.services.origins.check(self.request.headers.get("Origin"))

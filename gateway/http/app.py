@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tornado.routing import Router
-from tornado.web import Application
+from tornado.web import Application, RequestHandler
 
 from gateway.config import Server
 from gateway.drain import Drain
@@ -17,6 +17,8 @@ from gateway.health.readiness import Readiness
 from gateway.http.base import NothingHereHandler, account_for
 from gateway.http.broker_questions import BrokerQuestions
 from gateway.http.built_pages import BuiltPages, source_page
+from gateway.http.contract import openapi
+from gateway.http.contract.documents import Documents
 from gateway.http.handlers.accounts import (
     AdminAccountHandler,
     AdminAccountsCheckHandler,
@@ -36,6 +38,12 @@ from gateway.http.handlers.admin import (
 from gateway.http.handlers.admin_rooms import AdminRoomHandler
 from gateway.http.handlers.approvals import ApprovalsHandler
 from gateway.http.handlers.class_codes import CodeHandler, JoinHandler, KnocksHandler
+from gateway.http.handlers.documents import (
+    AsyncApiHandler,
+    DocumentsPageHandler,
+    InternalDocumentHandler,
+    OpenApiHandler,
+)
 from gateway.http.handlers.drain import DrainHandler, Progress
 from gateway.http.handlers.events import EventsHandler
 from gateway.http.handlers.exports import ExportHandler, PrintHandler
@@ -71,7 +79,7 @@ from gateway.observe.metrics import Metrics
 STATIC: Final = Path(__file__).parent.parent / "static"
 
 #: A path, its handler, and what the handler is made with.
-Route = tuple[str, type | Router, Mapping[str, object]]
+Route = tuple[str, type[RequestHandler] | Router, Mapping[str, object]]
 
 
 def public(
@@ -96,6 +104,8 @@ def public(
         "trusted_proxies": services.trusted_proxies,
     }
     base, probes = server.path, Probes(server.path)
+    described: list[openapi.Route] = []
+    documents = Documents(described, services.topology, server=server)
     # The most frequent ones first: the routes are tried in this order.
     served: list[Route] = [
         (r"/ws", StompHandler, socket),
@@ -139,24 +149,53 @@ def public(
         (r"/api/admin/accounts/users/([^/]+)/password", AdminPasswordHandler, own),
         (r"/api/admin/drain", AdminDrainHandler, own),
         (r"/api/admin/resume", AdminResumeHandler, own),
+        *_documents(own, documents, server.api_documents),
         *_pages(built, base),
         (r"/static/(.*)", SourceHandler, {"path": str(STATIC), "origins": services.origins}),
     ]
     ready = {"readiness": readiness, "in_detail": False}
     root = {**_page(built, base, "room"), "readiness": readiness}
+    at_root: Route = ("/", AskedHandler, {"readiness": readiness})
+    if not base:
+        at_root = ("/", RootHandler, root)
+    described += _described(
+        *served,
+        (probes.health[0], HealthHandler, {}),
+        (probes.ready[0], ReadyHandler, ready),
+        *(() if base else (at_root,)),
+    )
     return _application(
         services.metrics,
         services.events,
         *((re.escape(base) + path, handler, made_with) for path, handler, made_with in served),
         *((path, HealthHandler, {}) for path in probes.health),
         *((path, ReadyHandler, ready) for path in probes.ready),
-        ("/", AskedHandler, {"readiness": readiness}) if base else ("/", RootHandler, root),
+        at_root,
         base_path=base,
         trusted_proxies=services.trusted_proxies,
         hsts=server.hsts,
         frame_ancestors=" ".join(server.frame_ancestors) or "'none'",
         cross_site_cookies=server.cookies == "cross-site",
     )
+
+
+def _described(*routes: Route) -> list[openapi.Route]:
+    return [
+        (path, handler if isinstance(handler, type) else type(handler))
+        for path, handler, _ in routes
+    ]
+
+
+def _documents(own: Mapping[str, object], documents: Documents, readers: str) -> list[Route]:
+    """The routes of the contract's documents, for those who may read them."""
+    if readers == "nobody":
+        return []
+    made_with = {**own, "documents": documents, "for_admins": readers == "admins"}
+    return [
+        (r"/api/openapi\.json", OpenApiHandler, made_with),
+        (r"/api/asyncapi\.json", AsyncApiHandler, made_with),
+        (r"/api/docs", DocumentsPageHandler, made_with),
+    ]
 
 
 def _pages(built: BuiltPages | None, base: str) -> list[Route]:
@@ -197,16 +236,17 @@ def internal(
 ) -> Application:
     """The application for operators, Prometheus and RabbitMQ; it must never be reachable from
     outside. ``access``: what it checks all the same."""
-    return _application(
-        metrics,
-        events,
-        (r"/broker/auth/[a-z]+", questions, {}),
+    described: list[openapi.Route] = []
+    served: tuple[Route, ...] = (
+        (r"/broker/auth/(?P<question>[a-z]+)", questions, {}),
         (r"/healthz", HealthHandler, {}),
         (r"/readyz", ReadyHandler, {"readiness": readiness, "in_detail": True}),
         (r"/metrics", MetricsHandler, {"metrics": metrics}),
         (r"/drain", DrainHandler, {"drain": drain, "progress": progress, "access": access}),
-        internal_access=access,
+        (r"/openapi\.json", InternalDocumentHandler, {"documents": Documents(described, None)}),
     )
+    described += _described(*served)
+    return _application(metrics, events, *served, internal_access=access)
 
 
 def _application(

@@ -8,7 +8,8 @@ which take longer to be made, and to write their headers, than all that is asked
 from __future__ import annotations
 
 import logging
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, ClassVar, Final
 
 from tornado.escape import parse_qs_bytes
 from tornado.http1connection import HTTP1Connection
@@ -24,6 +25,7 @@ from tornado.routing import Router
 from broker.timing.tasks import Tasks
 from gateway.auth.broker_auth import DENY, BrokerAuth
 from gateway.errors import GatewayError
+from gateway.http.contract.operation import Answer, Operation, Who
 from gateway.http.internal_access import InternalAccess
 from gateway.http.streams import Guarded
 from gateway.metered import Metered
@@ -37,11 +39,26 @@ _FORM: Final = "application/x-www-form-urlencoded"
 _OK: Final = ResponseStartLine("HTTP/1.1", 200, "OK")
 
 
+_ASKED: Final = Operation(
+    "Answer RabbitMQ's question, from the query or a form",
+    who=Who.RABBITMQ,
+    answers={
+        200: Answer(
+            "`allow`, with the user's tags, or `deny`; also for what makes no sense.",
+            media_type="text/plain; charset=utf-8",
+        )
+    },
+)
+
+
 class BrokerQuestions(Router):
     """The answers by GET and POST alike, in plain text and always with status 200.
 
     For any other status, RabbitMQ passes the body on to the client.
     """
+
+    #: For the contract: this is no handler.
+    operations: ClassVar[Mapping[str, Operation]] = dict.fromkeys(("GET", "POST"), _ASKED)
 
     def __init__(
         self, broker_auth: BrokerAuth, access: InternalAccess, *, metrics: Metrics, tasks: Tasks

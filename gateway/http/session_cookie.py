@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from http.cookies import Morsel
-from typing import Any, Final
+from typing import Final
 
 from tornado.httputil import HTTPServerRequest
 
@@ -12,6 +12,7 @@ from gateway.domain.guest import room_of
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
 from gateway.http.api import ApiHandler
+from gateway.http.contract.shapes import Identified
 
 #: Characters of a browser's ``User-Agent`` that are kept.
 _LONGEST_DEVICE: Final = 200
@@ -35,9 +36,9 @@ def device_of(request: HTTPServerRequest) -> str:
     return "".join(sign for sign in user_agent if sign.isprintable())[:_LONGEST_DEVICE]
 
 
-def identity_json(identity: Identity) -> dict[str, Any]:
+def identity_json(identity: Identity) -> Identified:
     """The user of a session, as pages know it. ``guest_of``: the only room of a guest."""
-    shown: dict[str, Any] = {
+    shown: Identified = {
         "user": identity.user,
         "roles": sorted(identity.roles),
         "expires_at": timestamp(datetime.fromtimestamp(identity.expires_at, UTC)),

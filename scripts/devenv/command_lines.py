@@ -318,6 +318,14 @@ def mutants() -> argparse.ArgumentParser:
     return parser
 
 
+def reference() -> argparse.ArgumentParser:
+    """`scripts/reference`."""
+    return argparse.ArgumentParser(
+        prog="scripts/reference",
+        description="Write the pages of docs/reference that are made from the gateway itself.",
+    )
+
+
 def _nodes(text: str) -> int:
     number = int(text)
     if not 1 <= number <= 9:
@@ -361,6 +369,7 @@ PARSERS: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
     "mutants": mutants,
     "package": package,
     "package-library": package_library,
+    "reference": reference,
     "screenshots": screenshots,
 }
 

@@ -31,6 +31,15 @@ _NAME = re.compile(r"`([\w./-]*\w\.(?:py|js|css|md|toml|conf|config|cfg))`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
+#: A fenced block: what stands behind its three backticks, and its lines.
+_BLOCK = re.compile(r"^ *```([^\n]*)\n(.*?)^ *```$", re.M | re.S)
+#: What begins a line that somebody types into a shell.
+_COMMAND = re.compile(
+    r"^ *(?:\$ |(?:scripts|\S*bin)/\S+|gateway |curl |pip |python3 |pg_dump |createdb |systemctl )",
+    re.M,
+)
+
+
 def _paths_in(text: str) -> set[str]:
     return {path.rstrip("/.") for path in _PATH.findall(text)}
 
@@ -91,3 +100,19 @@ def test_architecture_has_a_row_for_each_folder() -> None:
     folders = _folders()
     assert len(folders) > 30
     assert not {folder for folder in folders if f"`{folder}/`" not in rows}
+
+
+@pytest.mark.parametrize(
+    "document", [each for each in _DOCUMENTS if each.startswith(("docs/", "R"))]
+)
+def test_each_block_of_commands_says_what_runs_it(document: str) -> None:
+    """Behind its backticks: `sh run` (by `tests/integration/process`), `sh tested PATH` (by that
+    test), or `sh untested WHY`."""
+    for mark, commands in _BLOCK.findall((_PROJECT / document).read_text(encoding="utf-8")):
+        kind, _, rest = mark.removeprefix("sh").strip().partition(" ")
+        if not mark.startswith("sh"):
+            assert mark or not _COMMAND.search(commands), commands
+        elif kind == "tested":
+            assert (_PROJECT / rest).exists(), rest
+        else:
+            assert kind == "run" or (kind == "untested" and rest), mark

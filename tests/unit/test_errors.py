@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
 
 import pytest
 
 from gateway import errors
 from gateway.errors import ERRORS, GatewayError, outcome
+
+_PROJECT: Final = Path(__file__).parents[2]
 
 
 def tree(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
@@ -19,6 +24,36 @@ def tree(kind: type[GatewayError]) -> Iterator[type[GatewayError]]:
 
 def test_every_error_has_a_row_of_its_own() -> None:
     assert set(tree(GatewayError)) == set(ERRORS)
+
+
+def _used() -> Iterator[str]:
+    """The names that the gateway's code uses: raises, returns, puts into a table of budgets. That a
+    handler may raise something is only said of it."""
+    for path in (_PROJECT / "gateway").rglob("*.py"):
+        if path.name == "errors.py" or path.parent.name == "contract":
+            continue
+        only_calls = path.parent.name == "handlers"
+        for node in ast.walk(ast.parse(path.read_text())):
+            match node:
+                case ast.Call(func=ast.Name(name)):
+                    yield name
+                case ast.Name(name, ast.Load()) if not only_calls:
+                    yield name
+
+
+def test_every_row_is_of_an_error_that_the_gateway_has_use_for() -> None:
+    used = set(_used())
+    assert {kind.__name__ for kind in ERRORS} - used == set()
+
+
+def test_no_error_is_made_but_here() -> None:
+    """So that each that is raised has a row, and with it a meaning."""
+    names = {kind.__name__ for kind in ERRORS} | {"GatewayError"}
+    for path in (_PROJECT / "gateway").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef) and path.name != "errors.py":
+                bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+                assert not bases & names, f"{path}: {node.name}"
 
 
 def test_codes_are_distinct() -> None:

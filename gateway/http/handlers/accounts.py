@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Self
+from typing import Annotated, NotRequired, Self
 
 from pydantic import Field, model_validator
+from typing_extensions import TypedDict
 
-from gateway.account_desk import MOST_AT_ONCE, Entry
+from gateway.account_desk import MOST_AT_ONCE, Entry, State
 from gateway.domain.message import timestamp
 from gateway.domain.new_account import NewAccount
 from gateway.domain.roster import MOST_BYTES, MOST_CHARACTERS
 from gateway.domain.shown_account import ShownAccount
+from gateway.errors import LoginsWait, NoCapacity, UnknownAccount
 from gateway.http.body import Body
+from gateway.http.contract.operation import Answer, Operation, Who
+from gateway.http.contract.shapes import Moment
 from gateway.http.handlers.admin import AdminHandler
 from gateway.http.names import user_in_path
 
@@ -64,15 +68,74 @@ class NewAccounts(Body):
         return self
 
 
+class ShownLocalAccount(TypedDict):
+    """A local account. ``sessions``: how many there are now."""
+
+    user: str
+    name: str | None
+    roles: list[str]
+    sessions: int
+    kept_out_until: Moment | None
+
+
+class ShownAccounts(TypedDict):
+    """A page of accounts. ``next``: ask again with this as ``after``."""
+
+    accounts: list[ShownLocalAccount]
+    matching: int
+    total: int
+    next: NotRequired[str]
+
+
+class MadeAccounts(TypedDict):
+    """The users whose accounts were made."""
+
+    made: list[str]
+
+
+class ListedAccount(TypedDict):
+    """A line of a list, and what it makes. ``why``: what is wrong with it."""
+
+    line: int
+    written: str
+    state: State
+    why: NotRequired[str | None]
+    user: NotRequired[str]
+    name: NotRequired[str | None]
+    roles: NotRequired[list[str]]
+    password: NotRequired[str]
+    generated: NotRequired[bool]
+
+
+class ListedAccounts(TypedDict):
+    """The lines of a list."""
+
+    entries: list[ListedAccount]
+
+
+class ShownPassword(TypedDict):
+    """A new password, which is shown this once."""
+
+    user: str
+    name: str | None
+    password: str
+
+
 class AdminAccountsHandler(AdminHandler):
     """The accounts: GET shows a page of them, POST makes some."""
 
+    @Operation(
+        "List accounts",
+        who=Who.OBSERVER,
+        query=AccountsQuery,
+        answers={200: Answer("A page.", ShownAccounts)},
+    )
     async def get(self) -> None:
         query = self.query(AccountsQuery)
         page = await self.services.account_desk.page(
             self.who, search=query.search.strip(), after=query.after, size=query.size
         )
-        answer: dict[str, Any] = {
+        answer: ShownAccounts = {
             "accounts": [_shown(each) for each in page.accounts],
             "matching": page.matching,
             "total": page.total,
@@ -81,12 +144,22 @@ class AdminAccountsHandler(AdminHandler):
             answer["next"] = page.accounts[-1].user
         self.write_json(answer)
 
+    @Operation(
+        "Make accounts",
+        who=Who.ADMIN,
+        body=NewAccounts,
+        answers={
+            201: Answer("Made.", MadeAccounts),
+            200: Answer("There was none to make.", MadeAccounts),
+        },
+        refuses=(LoginsWait, NoCapacity),
+    )
     async def post(self) -> None:
         wanted = self.body(NewAccounts)
         made = await self.services.account_desk.make(
             self.who, [each.as_new() for each in wanted.accounts], replace=wanted.replace
         )
-        self.write_json({"made": made}, status=201 if made else 200)
+        self.write_json(MadeAccounts(made=made), status=201 if made else 200)
 
 
 class AdminAccountsCheckHandler(AdminHandler):
@@ -96,6 +169,12 @@ class AdminAccountsCheckHandler(AdminHandler):
     def most_body(self) -> int:
         return MOST_BYTES
 
+    @Operation(
+        "Check a list of new accounts, and make nothing",
+        who=Who.ADMIN,
+        body=ListOfAccounts,
+        answers={200: Answer("Each line.", ListedAccounts)},
+    )
     async def post(self) -> None:
         entries = await self.services.account_desk.check(
             self.who, self.body(ListOfAccounts).text, in_turns=self.in_turns
@@ -106,6 +185,12 @@ class AdminAccountsCheckHandler(AdminHandler):
 class AdminAccountHandler(AdminHandler):
     """One account: DELETE removes it."""
 
+    @Operation(
+        "Remove an account",
+        who=Who.ADMIN,
+        answers={204: Answer("Removed.")},
+        refuses=(UnknownAccount,),
+    )
     async def delete(self, user: str) -> None:
         await self.services.account_desk.remove(self.who, user_in_path(user))
         self.set_status(204)
@@ -114,6 +199,12 @@ class AdminAccountHandler(AdminHandler):
 class AdminPasswordHandler(AdminHandler):
     """An account's password: POST makes a new one, and shows it this once."""
 
+    @Operation(
+        "Give an account a new password",
+        who=Who.ADMIN,
+        answers={201: Answer("The password.", ShownPassword)},
+        refuses=(UnknownAccount,),
+    )
     async def post(self, user: str) -> None:
         account, password = await self.services.account_desk.new_password(
             self.who, user_in_path(user)
@@ -123,7 +214,7 @@ class AdminPasswordHandler(AdminHandler):
         )
 
 
-def _shown(shown: ShownAccount) -> dict[str, Any]:
+def _shown(shown: ShownAccount) -> ShownLocalAccount:
     until = shown.kept_out_until
     return {
         "user": shown.user,
@@ -134,16 +225,17 @@ def _shown(shown: ShownAccount) -> dict[str, Any]:
     }
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: Entry) -> ListedAccount:
     account = entry.listed.account
-    shown: dict[str, Any] = {
+    shown: ListedAccount = {
         "line": entry.listed.line,
         "written": entry.listed.written,
         "state": entry.state,
     }
     if account is None:
-        return shown | {"why": entry.listed.why}
-    return shown | {
+        return {**shown, "why": entry.listed.why}
+    return {
+        **shown,
         "user": account.user,
         "name": account.display_name,
         "roles": sorted(account.roles),

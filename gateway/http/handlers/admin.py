@@ -7,24 +7,111 @@ import binascii
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Final, Literal, NotRequired, Self
 
 from pydantic import AfterValidator, Field, model_validator
 from tornado.iostream import StreamClosedError
+from typing_extensions import TypedDict
 
 from gateway.admin.connections import Key, Query, Row, Sort
 from gateway.admin.dashboard import Viewer
+from gateway.admin.gateways import Done
 from gateway.admin.orders import AdminAction, Order
 from gateway.domain.erasure import Erasure
 from gateway.domain.identity import Identity
 from gateway.domain.message import timestamp
 from gateway.domain.revocation import LONGEST_REASON, Revocation, Target, listed
-from gateway.errors import Invalid
+from gateway.errors import (
+    Invalid,
+    NotKeptOut,
+    RevocationsFull,
+    TooManyDashboards,
+    UnknownGateway,
+    UnknownNode,
+    UnknownRoom,
+)
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body, parse
+from gateway.http.contract.operation import Answer, Operation, Who
+from gateway.http.contract.shapes import Moment
 from gateway.http.names import AnyUserName
 
 _Id = Annotated[str, Field(min_length=1, max_length=100)]
+
+
+_DONE: Final = {200: Answer("What each gateway has done.", Done)}
+
+
+class ShownConnection(TypedDict):
+    """A client's connection; frames are STOMP's, bytes WebSocket's. ``backlog``: bytes that the
+    client has not taken."""
+
+    gateway: str
+    id: str
+    user: str | None
+    rooms: list[int]
+    address: str
+    since: Moment
+    node: str | None
+    frames_in: int
+    frames_out: int
+    bytes_in: int
+    bytes_out: int
+    backlog: int
+    heard_at: Moment | None
+    expires_at: Moment | None
+
+
+class ShownConnections(TypedDict):
+    """A page of connections. ``missing``: the gateways that did not answer, and why; ``next``: ask
+    again with this as ``after``."""
+
+    at: Moment
+    connections: list[ShownConnection]
+    total: int
+    matching: int
+    missing: dict[str, str]
+    next: NotRequired[str]
+
+
+class ShownRevocation(TypedDict):
+    """An entry of the revocation list: of a user, a token (``jti``) or a subject (``sub``).
+    ``until``: kept out until then."""
+
+    user: NotRequired[str]
+    jti: NotRequired[str]
+    sub: NotRequired[str]
+    since: Moment
+    until: Moment | None
+    reason: str
+    by: str | None
+
+
+class ShownRevocations(TypedDict):
+    """The revocation list."""
+
+    revocations: list[ShownRevocation]
+
+
+class ShownErasure(TypedDict):
+    """A deletion by request, and how far it is."""
+
+    id: int
+    room: int | None
+    user: str | None
+    by: str
+    reason: str
+    ordered_at: Moment
+    done_at: Moment | None
+    rooms: int
+    messages: int
+    stays: int
+
+
+class ShownErasures(TypedDict):
+    """The record of what was deleted by request."""
+
+    erasures: list[ShownErasure]
 
 
 class AdminHandler(ApiHandler):
@@ -56,6 +143,17 @@ class AdminLiveHandler(AdminHandler):
 
     _viewer: Viewer | None = None
 
+    @Operation(
+        "Follow the dashboard by server-sent events",
+        who=Who.OBSERVER,
+        answers={
+            200: Answer(
+                "Everything with its past, then each second what is new.",
+                media_type="text/event-stream",
+            )
+        },
+        refuses=(TooManyDashboards,),
+    )
     async def get(self) -> None:
         # A page of another origin could not read it, but could keep it open.
         self.services.origins.check(self.request.headers.get("Origin"))
@@ -111,6 +209,12 @@ class ConnectionsQuery(Body):
 class AdminConnectionsHandler(AdminHandler):
     """One page of all gateways' connections."""
 
+    @Operation(
+        "List connections of all gateways",
+        who=Who.OBSERVER,
+        query=ConnectionsQuery,
+        answers={200: Answer("A page.", ShownConnections)},
+    )
     async def get(self) -> None:
         query = self.query(ConnectionsQuery).as_query()
         page, missing = await self.services.admin.gateways.page(query)
@@ -167,6 +271,13 @@ class Disconnect(Body):
 class AdminDisconnectHandler(AdminHandler):
     """The ending of connections."""
 
+    @Operation(
+        "End a user everywhere, who may be kept out for a time; or one connection",
+        who=Who.ADMIN,
+        body=Disconnect,
+        answers=_DONE,
+        refuses=(UnknownGateway, RevocationsFull),
+    )
     async def post(self) -> None:
         wanted = self.body(Disconnect)
         if wanted.user is not None:
@@ -196,6 +307,13 @@ class Named(Body):
 class AdminAdmitHandler(AdminHandler):
     """Letting somebody in again who is kept out."""
 
+    @Operation(
+        "Let somebody in again who is kept out",
+        who=Who.ADMIN,
+        body=Named,
+        answers={204: Answer("Let in.")},
+        refuses=(NotKeptOut,),
+    )
     async def post(self) -> None:
         wanted = self.body(Named)
         if wanted.user is not None:
@@ -228,10 +346,22 @@ class NewRevocation(Body):
 class AdminRevocationsHandler(AdminHandler):
     """The revocation list: POST puts a token, or the subject of tokens, on it; GET shows it."""
 
+    @Operation(
+        "Show the revocation list",
+        who=Who.OBSERVER,
+        answers={200: Answer("The list.", ShownRevocations)},
+    )
     async def get(self) -> None:
         found = await self.services.admin.revocations()
-        self.write_json({"revocations": [_revocation_json(each) for each in found]})
+        self.write_json(ShownRevocations(revocations=[_revocation_json(each) for each in found]))
 
+    @Operation(
+        "Revoke a token, or all tokens of a subject",
+        who=Who.ADMIN,
+        body=NewRevocation,
+        answers=_DONE,
+        refuses=(RevocationsFull,),
+    )
     async def post(self) -> None:
         wanted = self.body(NewRevocation)
         target = Target.SUBJECT if wanted.jti is None else Target.TOKEN
@@ -245,15 +375,22 @@ class AdminRevocationsHandler(AdminHandler):
         self.write_json(done.as_json())
 
 
-def _revocation_json(entry: Revocation) -> dict[str, Any]:
+def _revocation_json(entry: Revocation) -> ShownRevocation:
     kept_out_until = entry.kept_out_until
-    return {
-        entry.target.value: entry.value,
+    shown: ShownRevocation = {
         "since": timestamp(entry.since),
         "until": None if kept_out_until is None else timestamp(kept_out_until),
         "reason": entry.reason,
         "by": entry.by,
     }
+    match entry.target:
+        case Target.USER:
+            shown["user"] = entry.value
+        case Target.TOKEN:
+            shown["jti"] = entry.value
+        case Target.SUBJECT:
+            shown["sub"] = entry.value
+    return shown
 
 
 class Erase(Body):
@@ -274,10 +411,22 @@ class Erase(Body):
 class AdminErasuresHandler(AdminHandler):
     """Deletion by request: POST orders it, GET shows the record of what was deleted."""
 
+    @Operation(
+        "Show what was deleted by request",
+        who=Who.OBSERVER,
+        answers={200: Answer("The record.", ShownErasures)},
+    )
     async def get(self) -> None:
         found = await self.services.erasures.listed(self.who)
-        self.write_json({"erasures": [_erasure_json(each) for each in found]})
+        self.write_json(ShownErasures(erasures=[_erasure_json(each) for each in found]))
 
+    @Operation(
+        "Delete by request: a room, or what a user has left",
+        who=Who.ADMIN,
+        body=Erase,
+        answers={200: Answer("Done.", ShownErasure), 202: Answer("It goes on.", ShownErasure)},
+        refuses=(UnknownRoom,),
+    )
     async def post(self) -> None:
         wanted = self.body(Erase)
         made = await self.services.erasures.order(
@@ -287,7 +436,7 @@ class AdminErasuresHandler(AdminHandler):
         self.write_json(_erasure_json(made), status=202 if made.done_at is None else 200)
 
 
-def _erasure_json(entry: Erasure) -> dict[str, Any]:
+def _erasure_json(entry: Erasure) -> ShownErasure:
     return {
         "id": entry.id,
         "room": entry.room,
@@ -319,6 +468,13 @@ class DrainOrder(Body):
 class AdminDrainHandler(AdminHandler):
     """The draining of a broker node or a gateway."""
 
+    @Operation(
+        "Drain a node for all gateways, or a gateway, which then ends",
+        who=Who.ADMIN,
+        body=DrainOrder,
+        answers=_DONE,
+        refuses=(UnknownNode, UnknownGateway),
+    )
     async def post(self) -> None:
         wanted = self.body(DrainOrder)
         if wanted.node is not None:
@@ -337,6 +493,13 @@ class ResumeOrder(Body):
 class AdminResumeHandler(AdminHandler):
     """The resuming of a drained broker node."""
 
+    @Operation(
+        "Use a drained node again",
+        who=Who.ADMIN,
+        body=ResumeOrder,
+        answers=_DONE,
+        refuses=(UnknownNode,),
+    )
     async def post(self) -> None:
         await self.have_done(AdminAction.RESUME_NODE, self.body(ResumeOrder).node)
 

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Self
+from typing import Annotated, NotRequired, Self
 
 from pydantic import Field, model_validator
+from typing_extensions import TypedDict
 
 from gateway.domain.approval import Fate
+from gateway.errors import (
+    HistoryFull,
+    NotWaiting,
+    PostsBusy,
+    PublishingBehind,
+    RateLimited,
+    ReadsBusy,
+    RoomBusy,
+    RoomClosed,
+    TooManyBytes,
+    TooManyPosts,
+    TooManyReads,
+    TooMuchRead,
+)
 from gateway.http import body
 from gateway.http.api import ApiHandler
+from gateway.http.contract.operation import Answer, Operation, Who
+from gateway.http.contract.shapes import SaidMessage
+from gateway.http.contract.shapes import Seq as MessageSeq
 from gateway.messages.approvals import PAGE, Decided
 
 Seq = Annotated[int, Field(ge=1, le=2**63 - 1)]
@@ -37,9 +55,37 @@ class Decision(body.Body):
         return self
 
 
+class ShownWaiting(TypedDict):
+    """The messages that wait. ``next``: ask again with this as ``after``, because there is more."""
+
+    waiting: list[SaidMessage]
+    next: NotRequired[int]
+
+
+class ShownDecision(TypedDict):
+    """The fate of a message. ``place``: where it waited; ``seq``: where it stands now."""
+
+    place: MessageSeq
+    fate: Fate
+    seq: NotRequired[MessageSeq]
+
+
+class ShownDecisions(TypedDict):
+    """The fates of messages."""
+
+    decided: list[ShownDecision]
+
+
 class ApprovalsHandler(ApiHandler):
     """The messages of a room that wait for approval: GET lists them, POST decides."""
 
+    @Operation(
+        "List what waits for approval: all of it for hosts, their own for participants",
+        who=Who.MEMBER,
+        query=WaitingQuery,
+        answers={200: Answer("What waits.", ShownWaiting)},
+        refuses=(TooManyReads, TooMuchRead, ReadsBusy),
+    )
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()
@@ -51,6 +97,23 @@ class ApprovalsHandler(ApiHandler):
         waiting = b",".join(each.encode() for each in found)
         self.finish(b'{"waiting":[%s]%s' % (waiting, end.encode()))
 
+    @Operation(
+        "Approve or refuse what waits",
+        who=Who.HOST,
+        body=Decision,
+        answers={200: Answer("What became of each.", ShownDecisions)},
+        refuses=(
+            NotWaiting,
+            RoomClosed,
+            HistoryFull,
+            RateLimited,
+            TooManyPosts,
+            TooManyBytes,
+            PostsBusy,
+            RoomBusy,
+            PublishingBehind,
+        ),
+    )
     async def post(self, room: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()
@@ -58,9 +121,11 @@ class ApprovalsHandler(ApiHandler):
         fates = dict.fromkeys(wanted.approve, Fate.APPROVED)
         fates |= dict.fromkeys(wanted.refuse, Fate.REFUSED)
         decided = await self.services.approvals.decide(identity, number, fates)
-        self.write_json({"decided": [_as_json(each) for each in decided]})
+        self.write_json(ShownDecisions(decided=[_as_json(each) for each in decided]))
 
 
-def _as_json(decided: Decided) -> dict[str, Any]:
-    seq = {} if decided.seq is None else {"seq": decided.seq}
-    return {"place": decided.place, "fate": decided.fate, **seq}
+def _as_json(decided: Decided) -> ShownDecision:
+    shown: ShownDecision = {"place": decided.place, "fate": decided.fate}
+    if decided.seq is not None:
+        shown["seq"] = decided.seq
+    return shown

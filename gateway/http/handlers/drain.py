@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from gateway.drain import Drain
 from gateway.errors import OriginRefused
 from gateway.http.base import BodilessHandler
+from gateway.http.contract.operation import Answer, Operation, Who
 from gateway.http.internal_access import InternalAccess
 
 #: The work that is left, by its kind.
 Progress = Callable[[], Mapping[str, int]]
+
+
+_PROGRESS: Final = Answer(
+    "`state` (serving, leaving, draining), and what is left.", dict[str, str | int]
+)
 
 
 class DrainHandler(BodilessHandler):
@@ -30,9 +37,17 @@ class DrainHandler(BodilessHandler):
         self._access.check_drain_token(self.request)
         return waiting
 
+    @Operation(
+        "See how far the gateway is with leaving", who=Who.OPERATOR, answers={200: _PROGRESS}
+    )
     def get(self) -> None:
         self._show(status=200)
 
+    @Operation(
+        "Let the gateway leave; the process ends when nothing is left",
+        who=Who.OPERATOR,
+        answers={202: _PROGRESS},
+    )
     def post(self) -> None:
         # A page in a browser on the gateway's own machine could send this (RFC 6454).
         if "Origin" in self.request.headers:

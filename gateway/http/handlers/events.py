@@ -16,9 +16,20 @@ from tornado.iostream import StreamClosedError
 from broker.protocol.numerals import natural
 from broker.topology import Audience, Stream
 from gateway.budget.rank import rank_of
-from gateway.errors import GatewayError, Invalid, OriginRefused
+from gateway.errors import (
+    Draining,
+    GatewayError,
+    Invalid,
+    NotKept,
+    OriginRefused,
+    TooManyCopies,
+    TooManyOfUser,
+    TooManyUpgrades,
+)
 from gateway.http import body, problem
 from gateway.http.api import ApiHandler
+from gateway.http.contract import operation as contract
+from gateway.http.contract.operation import Operation, Who
 from gateway.http.services import HandlerServices
 from gateway.http.session_cookie import device_of
 from gateway.live.client.event_follower import Answer, EventFollower
@@ -51,6 +62,20 @@ class EventsHandler(ApiHandler):
         super().initialize(services)
         self._live = live
 
+    @Operation(
+        "Follow the room by server-sent events, where WebSockets are blocked",
+        who=Who.MEMBER,
+        query=Following,
+        headers=("Last-Event-ID",),
+        answers={
+            200: contract.Answer(
+                "Events without an end: `message`, whose id is its seq; `other`; `end` with the"
+                " reason.",
+                media_type=MEDIA_TYPE,
+            )
+        },
+        refuses=(Draining, NotKept, TooManyCopies, TooManyOfUser, TooManyUpgrades),
+    )
     async def get(self, room: str) -> None:
         stream_number = self.room_number(room)
         self._check_page()

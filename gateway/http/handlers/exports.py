@@ -16,9 +16,16 @@ from tornado.http1connection import HTTP1Connection
 from tornado.iostream import StreamClosedError
 
 from gateway.domain.identity import Identity
-from gateway.errors import GatewayError, TokenExpired
+from gateway.errors import (
+    ExportsBusy,
+    GatewayError,
+    TokenExpired,
+    TooManyExports,
+    TooMuchRead,
+)
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
+from gateway.http.contract.operation import Answer, Operation, Who
 from gateway.reports import csv_text, html_text
 from gateway.reports.cells import Style
 from gateway.reports.exports import Kind
@@ -96,6 +103,17 @@ class _Streamed(ApiHandler):
 class ExportHandler(_Streamed):
     """A table of a room as a file."""
 
+    @Operation(
+        "Get a table of the room as CSV",
+        who=Who.HOST,
+        query=ExportQuery,
+        answers={
+            200: Answer(
+                "The table.", media_type=csv_text.MEDIA_TYPE, headers=("Content-Disposition",)
+            )
+        },
+        refuses=(TooManyExports, ExportsBusy, TooMuchRead),
+    )
     async def get(self, room: str, kind: str) -> None:
         number = self.room_number(room)
         who = await self.identity()
@@ -113,6 +131,13 @@ class PrintHandler(_Streamed):
         "frame-ancestors 'none'"
     )
 
+    @Operation(
+        "Get the room as one page to print",
+        who=Who.HOST,
+        query=ExportQuery,
+        answers={200: Answer("The page.", media_type=html_text.MEDIA_TYPE)},
+        refuses=(TooManyExports, ExportsBusy, TooMuchRead),
+    )
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         who = await self.identity()

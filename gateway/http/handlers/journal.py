@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, NotRequired, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from typing_extensions import TypedDict
 
 from gateway.domain.journal import Entry, EntryKind, Place, Search
 from gateway.domain.message import timestamp
 from gateway.errors import Invalid
 from gateway.http.body import Body
+from gateway.http.contract.operation import Answer, Operation, Who
+from gateway.http.contract.shapes import Moment
 from gateway.http.handlers.admin import AdminHandler, aware, cursor, cursor_parts
 from gateway.http.names import AnyUserName
 
@@ -58,9 +61,46 @@ class EventsQuery(Body):
         )
 
 
+class ShownEntry(TypedDict):
+    """An entry of the journal, with what is known of it. ``code``: a stable word; ``user``: whom it
+    concerns; ``by``: who gave the order; ``client_status``: the close code that the client sent."""
+
+    id: int
+    at: Moment
+    kind: Annotated[str, Field(description="One of those that a search may name, or a newer one.")]
+    code: str
+    gateway: NotRequired[str]
+    detail: NotRequired[str]
+    status: NotRequired[int]
+    client_status: NotRequired[int]
+    user: NotRequired[str]
+    by: NotRequired[str]
+    room: NotRequired[int]
+    address: NotRequired[str]
+    node: NotRequired[str]
+    connection: NotRequired[str]
+    browser: NotRequired[str]
+    since: NotRequired[Moment]
+    bytes_in: NotRequired[int]
+    bytes_out: NotRequired[int]
+
+
+class ShownEntries(TypedDict):
+    """A page of the journal. ``next``: ask again with this as ``after``."""
+
+    events: list[ShownEntry]
+    next: NotRequired[str]
+
+
 class AdminEventsHandler(AdminHandler):
     """One page of the journal, the latest entry first."""
 
+    @Operation(
+        "Search the journal of all gateways",
+        who=Who.OBSERVER,
+        query=EventsQuery,
+        answers={200: Answer("A page, the latest entry first.", ShownEntries)},
+    )
     async def get(self) -> None:
         search = self.query(EventsQuery).as_search()
         found = await self.services.admin.journal.search(search)

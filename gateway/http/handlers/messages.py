@@ -3,16 +3,45 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal, NotRequired
 from uuid import UUID
 
 from pydantic import Field, field_validator
+from typing_extensions import TypedDict
 
 from broker.topology import Audience, Stream
 from gateway.domain.message import Importance, timestamp
-from gateway.errors import Invalid
+from gateway.errors import (
+    ApprovalNeeded,
+    BadBody,
+    BrokerUnavailable,
+    ChatOff,
+    HistoryFull,
+    IdReused,
+    Invalid,
+    KeyRefused,
+    Muted,
+    NotOpen,
+    NotWaiting,
+    PostsBusy,
+    PublishingBehind,
+    RateLimited,
+    ReadsBusy,
+    RoomBusy,
+    RoomClosed,
+    SlowMode,
+    StateFull,
+    TooManyBytes,
+    TooManyKeys,
+    TooManyPosts,
+    TooManyReads,
+    TooManyWaiting,
+    TooMuchRead,
+)
 from gateway.http import body
 from gateway.http.api import ApiHandler
+from gateway.http.contract.operation import Answer, Operation, Who
+from gateway.http.contract.shapes import Moment, SaidMessage, Seq
 from gateway.messages.history_reads import Excerpt
 from gateway.messages.keeping import Keeping
 from gateway.messages.pipeline import Receipt
@@ -55,6 +84,54 @@ class Sync(body.Body):
         return value
 
 
+class ShownReceipt(TypedDict):
+    """The fate of a post. ``seq`` null: an instant message has no number; ``pending``: it waits
+    for a host's approval."""
+
+    id: Annotated[str, Field(json_schema_extra={"format": "uuid"})]
+    seq: Seq | None
+    sent_at: Moment
+    published: bool
+    pending: NotRequired[Literal[True]]
+
+
+#: A name of a field is a word of Python.
+MessagePage = TypedDict(
+    "MessagePage",
+    {
+        "messages": list[SaidMessage],
+        "head": Annotated[int, Field(description="The seq of the newest message.")],
+        "complete": Annotated[bool, Field(description="Nothing after `after` is lost.")],
+        "from": NotRequired[Annotated[int, Field(description="The first seq that is kept.")]],
+        "next": NotRequired[
+            Annotated[int, Field(description="Ask again with this as `after`: there is more.")]
+        ],
+    },
+)
+
+_POSTING: Final = (
+    *(RoomClosed, Muted, ChatOff, ApprovalNeeded, KeyRefused, BadBody, IdReused),
+    *(
+        HistoryFull,
+        StateFull,
+        NotOpen,
+        TooManyKeys,
+        NotWaiting,
+        SlowMode,
+        TooManyWaiting,
+        RateLimited,
+    ),
+    *(TooManyPosts, TooManyBytes, PostsBusy, RoomBusy, PublishingBehind, BrokerUnavailable),
+)
+
+
+class Posting(body.Body):
+    """The query of a post."""
+
+    #: The room's, as the client knows it.
+    identity: Annotated[str, Field(max_length=64)] | None = None
+
+
 class MessagesHandler(ApiHandler):
     """The messages of a room: POST sends one, GET syncs."""
 
@@ -64,16 +141,31 @@ class MessagesHandler(ApiHandler):
         pipeline refuses any other that is too large now."""
         return self.services.limits.largest_body
 
+    @Operation(
+        "Post a message: it is stored, numbered and published",
+        who=Who.MEMBER,
+        body=NewMessage,
+        query=Posting,
+        headers=("Idempotency-Key",),
+        answers={
+            201: Answer("Stored, and confirmed by RabbitMQ.", ShownReceipt),
+            202: Answer(
+                "Stored; it is published later, or once a host has approved it.", ShownReceipt
+            ),
+        },
+        refuses=_POSTING,
+        more="The same id again gets the same answer, and nothing is stored twice.",
+    )
     async def post(self, room: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()
         wanted = self.body(NewMessage)
-        known = self.get_query_argument("identity", None)
+        id, known = self._message_id(wanted.id), self.query(Posting).identity
         await self.services.rooms.recognise(identity, number, known)
         receipt = await self.services.intake.post(
             identity,
             Stream(wanted.audience, number),
-            id=self._message_id(wanted.id),
+            id=id,
             type=wanted.type,
             importance=wanted.importance,
             body=wanted.body,
@@ -81,6 +173,14 @@ class MessagesHandler(ApiHandler):
         )
         self.write_json(_receipt_json(receipt), status=201 if receipt.published else 202)
 
+    @Operation(
+        "Read what was said after a seq",
+        who=Who.MEMBER,
+        query=Sync,
+        answers={200: Answer("A page.", MessagePage)},
+        refuses=(TooManyReads, TooMuchRead, ReadsBusy),
+        more="Of the private audience participants get what they have said themselves.",
+    )
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()
@@ -111,14 +211,16 @@ class MessagesHandler(ApiHandler):
         return in_header
 
 
-def _receipt_json(receipt: Receipt) -> dict[str, Any]:
-    return {
+def _receipt_json(receipt: Receipt) -> ShownReceipt:
+    shown: ShownReceipt = {
         "id": str(receipt.message.id),
         "seq": receipt.message.seq,
         "sent_at": timestamp(receipt.message.sent_at),
         "published": receipt.published,
-        **({"pending": True} if receipt.waits else {}),
     }
+    if receipt.waits:
+        shown["pending"] = True
+    return shown
 
 
 def _page_json(excerpt: Excerpt) -> bytes:

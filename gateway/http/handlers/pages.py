@@ -15,12 +15,33 @@ from gateway.errors import UnknownPath
 from gateway.health.readiness import Readiness
 from gateway.http.base import BodilessHandler
 from gateway.http.built_pages import BuiltFile, BuiltPages
-from gateway.http.handlers.health import answer_options
+from gateway.http.contract.operation import Answer, Operation, Who
+from gateway.http.handlers.health import IS_READY, answer_options
 from gateway.http.sharing import share
 
 #: A year is as long as caches keep anything.
 _KEEP: Final = "public, max-age=31536000, immutable"
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]+(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]+\](:[0-9]{1,5})?")
+
+
+_FILES: Final = Operation(
+    "Get a file of the pages, or of the library",
+    who=Who.ANYBODY,
+    answers={
+        200: Answer("The file.", media_type="*/*", headers=("ETag",)),
+        206: Answer("A part of it.", media_type="*/*"),
+        304: Answer("The browser has it."),
+        416: Answer("It has no such part."),
+    },
+)
+_SHOWS: Final = Operation(
+    "Show a page",
+    who=Who.ANYBODY,
+    answers={
+        200: Answer("The page.", media_type="text/html", headers=("ETag",)),
+        304: Answer("The browser has it."),
+    },
+)
 
 
 class _OfPages(BodilessHandler):
@@ -95,7 +116,8 @@ class PageHandler(_InMemory):
     def initialize(self, *, page: Callable[[], BuiltFile]) -> None:
         self._page = page
 
-    def get(self, *_: str) -> None:
+    @_SHOWS
+    def get(self, code: str = "") -> None:
         self.give(self._page(), keep="no-cache")
 
     head = get
@@ -115,6 +137,7 @@ class RootHandler(RoomPageHandler):
         super().initialize(page=page)
         self._readiness = readiness
 
+    @IS_READY
     async def options(self) -> None:
         await answer_options(self, self._readiness)
 
@@ -138,6 +161,14 @@ class SourceHandler(_OfPages, StaticFileHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         self._share()
         super().write_error(status_code, **kwargs)
+
+    @_FILES
+    async def get(self, path: str, include_body: bool = True) -> None:
+        await super().get(path, include_body)
+
+    @_FILES
+    async def head(self, path: str) -> None:
+        await super().head(path)
 
     @classmethod
     def get_content(  # type: ignore[override]  # Tornado's text allows bytes

@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Annotated, Any, Final, Self
+from typing import Annotated, Final, NotRequired, Self
 
 from pydantic import Field, model_validator
+from typing_extensions import TypedDict
 
 from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Importance, timestamp
 from gateway.domain.room import MemberRole
-from gateway.errors import NoCapacity, RateLimited, RoomClosed
+from gateway.errors import (
+    HistoryFull,
+    NoCapacity,
+    RateLimited,
+    RoomClosed,
+    RoomFull,
+    RoomsFull,
+    TooManyChanges,
+    TooManyKeys,
+    TooManyOpenRooms,
+    TooManyRooms,
+)
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
+from gateway.http.contract.operation import Answer, Operation, Who
+from gateway.http.contract.shapes import Moment
 from gateway.http.names import WrittenUser
 from gateway.rooms import RoomView
 
@@ -39,14 +54,62 @@ class NewRoom(Body):
         return self
 
 
+class Destinations(TypedDict):
+    """The addresses of a room's messages; the private ones are for hosts."""
+
+    public: str
+    private: NotRequired[str]
+    queue: NotRequired[str]
+
+
+class ShownRoom(TypedDict):
+    """A room as one user sees it. ``identity`` tells it from another one of the same number;
+    ``role`` null: an admin, who is no member; ``hosts``: in the answer about one room."""
+
+    id: int
+    identity: str
+    title: str
+    created_at: Moment
+    closed_at: Moment | None
+    role: MemberRole | None
+    destinations: Destinations
+    hosts: NotRequired[Sequence[str]]
+
+
+class ShownRooms(TypedDict):
+    """The rooms of a user."""
+
+    rooms: list[ShownRoom]
+
+
+_MADE: Final = {
+    201: Answer("The room; its queue is there.", ShownRoom, headers=("Location",)),
+    202: Answer(
+        "The room; RabbitMQ lags behind, and its queue follows.", ShownRoom, headers=("Location",)
+    ),
+}
+_MAKING: Final = (TooManyRooms, TooManyOpenRooms, RoomsFull, RoomFull)
+
+
 class RoomsHandler(ApiHandler):
     """The user's rooms: GET lists them, POST makes one."""
 
+    @Operation(
+        "List the rooms of the user", who=Who.USER, answers={200: Answer("The rooms.", ShownRooms)}
+    )
     async def get(self) -> None:
         rooms = await self.services.rooms.mine(await self.identity())
         topology = self.services.topology
         await self.write_list("rooms", rooms, partial(_as_json, topology=topology))
 
+    @Operation(
+        "Make a room",
+        who=Who.HOST_ROLE,
+        body=NewRoom,
+        answers=_MADE,
+        refuses=_MAKING,
+        more="Whoever makes it is its host.",
+    )
     async def post(self) -> None:
         identity = await self.identity()
         wanted = self.body(NewRoom)
@@ -72,11 +135,19 @@ RENAMED: Final = "room-renamed"
 class RoomHandler(ApiHandler):
     """One room: GET shows it, PATCH renames it, DELETE closes it."""
 
+    @Operation("Show a room", who=Who.MEMBER, answers={200: Answer("The room.", ShownRoom)})
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         seen = await self.services.rooms.show(await self.identity(), number)
-        self.write_json({**_as_json(seen, self.services.topology), "hosts": seen.hosts})
+        self.write_json(_with_hosts(seen, self.services.topology))
 
+    @Operation(
+        "Rename a room",
+        who=Who.HOST,
+        body=Renaming,
+        answers={200: Answer("The room.", ShownRoom)},
+        refuses=(RoomClosed, TooManyChanges),
+    )
     async def patch(self, room: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()
@@ -93,9 +164,17 @@ class RoomHandler(ApiHandler):
                 importance=Importance.INSTANT,
                 body={"title": title},
             )
-        json = _as_json(renamed, self.services.topology)
-        self.write_json({**json, "hosts": renamed.hosts})
+        self.write_json(_with_hosts(renamed, self.services.topology))
 
+    @Operation(
+        "Close a room",
+        who=Who.HOST,
+        answers={
+            204: Answer("Closed; its history stays."),
+            202: Answer("Closed; RabbitMQ lags behind, and its queue goes later."),
+        },
+        refuses=(TooManyChanges,),
+    )
     async def delete(self, room: str) -> None:
         number = self.room_number(room)
         deleted = await self.services.rooms.close(await self.identity(), number)
@@ -112,6 +191,13 @@ class Copying(Body):
 class CopyHandler(ApiHandler):
     """The copy of a room: a new one with its members, its order and what was prepared in it."""
 
+    @Operation(
+        "Make a room like this one, with its members, its order and what was prepared",
+        who=Who.HOST,
+        body=Copying,
+        answers=_MADE,
+        refuses=(*_MAKING, TooManyKeys, HistoryFull),
+    )
     async def post(self, room: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()
@@ -126,19 +212,33 @@ class CopyHandler(ApiHandler):
 class OpenHandler(ApiHandler):
     """The opening of a closed room."""
 
+    @Operation(
+        "Open a closed room again",
+        who=Who.HOST,
+        answers={
+            200: Answer("The room.", ShownRoom),
+            202: Answer("The room; RabbitMQ lags behind, and its queue follows.", ShownRoom),
+        },
+        refuses=(*_MAKING, TooManyChanges),
+    )
     async def post(self, room: str) -> None:
         number = self.room_number(room)
         made = await self.services.rooms.reopen(await self.identity(), number)
         # As for a new room: 202 says that RabbitMQ lags behind.
         status = 200 if made.has_queue else 202
-        json = _as_json(made, self.services.topology)
-        self.write_json({**json, "hosts": made.hosts}, status=status)
+        self.write_json(_with_hosts(made, self.services.topology), status=status)
 
 
-def _as_json(view: RoomView, topology: Topology) -> dict[str, Any]:
+def _with_hosts(view: RoomView, topology: Topology) -> ShownRoom:
+    return {**_as_json(view, topology), "hosts": view.hosts}
+
+
+def _as_json(view: RoomView, topology: Topology) -> ShownRoom:
     """A room as one user sees it; only hosts learn the address of its private messages."""
     room, role = view.room, view.role
-    destinations = {"public": f"/topic/{topology.routing_key(Stream(Audience.PUBLIC, room.id))}"}
+    destinations: Destinations = {
+        "public": f"/topic/{topology.routing_key(Stream(Audience.PUBLIC, room.id))}"
+    }
     if role is MemberRole.HOST:
         private = topology.routing_key(Stream(Audience.PRIVATE, room.id))
         destinations["private"] = f"/topic/{private}"

@@ -6,10 +6,14 @@ import json
 from typing import Annotated, Literal
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
 from broker.topology import Audience, Stream
+from gateway.errors import ReadsBusy, TooManyReads, TooMuchRead
 from gateway.http import body
 from gateway.http.api import ApiHandler
+from gateway.http.contract.operation import Answer, Operation, Who
+from gateway.http.contract.shapes import SaidMessage
 from gateway.store.records import StatePage
 
 
@@ -25,9 +29,26 @@ class StateQuery(body.Body):
     identity: Annotated[str, Field(max_length=64)] | None = None
 
 
+class ShownState(TypedDict):
+    """A page of the state, in the order of ``seq``: ask for the next one after ``seq``, until
+    ``complete``. ``whole``: it begins from nothing, so forget what is kept."""
+
+    state: list[SaidMessage]
+    seq: int
+    whole: bool
+    complete: bool
+
+
 class StateHandler(ApiHandler):
     """The kept state of a room."""
 
+    @Operation(
+        "Read the kept state, or what has changed of it after a seq",
+        who=Who.MEMBER,
+        query=StateQuery,
+        answers={200: Answer("A page.", ShownState)},
+        refuses=(TooManyReads, TooMuchRead, ReadsBusy),
+    )
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()

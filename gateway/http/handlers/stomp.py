@@ -12,9 +12,18 @@ from gateway.auth.origins import Origins
 from gateway.budget.rank import rank_of
 from gateway.domain.identity import Identity
 from gateway.drain import Drain
+from gateway.errors import (
+    Draining,
+    OriginRefused,
+    TooManyOfUser,
+    TooManyUnknown,
+    TooManyUpgrades,
+    UpgradeNeeded,
+)
 from gateway.http import handshake
 from gateway.http.base import BodilessHandler
 from gateway.http.caller import caller
+from gateway.http.contract.operation import OF_USERS, Answer, Operation, Who
 from gateway.http.session_cookie import device_of
 from gateway.live.client.connection import Connection
 from gateway.live.client.services import ConnectionServices
@@ -60,6 +69,21 @@ class StompHandler(BodilessHandler):
         self._take_id()
         self.refuse_a_large_body()
 
+    @Operation(
+        "Open a WebSocket, which speaks STOMP",
+        who=Who.ANYBODY,
+        answers={101: Answer("The WebSocket is open; what it speaks, `/api/asyncapi.json` says.")},
+        refuses=(
+            *OF_USERS,
+            UpgradeNeeded,
+            OriginRefused,
+            Draining,
+            TooManyUpgrades,
+            TooManyOfUser,
+            TooManyUnknown,
+        ),
+        more="Credentials are those of every call. Without any, CONNECT must have a token.",
+    )
     async def get(self) -> None:
         self._origins.check(self.request.headers.get("Origin"))
         head = handshake.accept(self.request)

@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from random import SystemRandom
 from typing import Any, Protocol, cast
+from urllib.parse import urlsplit
 
 import pytest
 from tornado.httpclient import AsyncHTTPClient, HTTPRequest, HTTPResponse
@@ -45,6 +46,7 @@ from gateway.rabbitmq import Broker
 from gateway.store import Store
 from tests.fake_feeds import FakeFeeds
 from tests.integration.conftest import SqliteTables
+from tests.integration.http.contract import Contract, contract_of
 from tests.integration.http.stomp_talk import Talk
 from tests.rotations import rotation
 
@@ -325,15 +327,17 @@ async def _open(listener: Listener) -> None:
 
 
 @pytest.fixture
-def call(public: Listener, settings: Config, io_loop: IOLoop) -> Iterator[Call]:
+def call(public: Listener, gateway: Gateway, settings: Config, io_loop: IOLoop) -> Iterator[Call]:
     """Calls the public listener."""
-    yield from _caller(public, settings, io_loop)
+    yield from _caller(public, settings, io_loop, contract_of(gateway.public))
 
 
 @pytest.fixture
-def call_internal(internal: Listener, settings: Config, io_loop: IOLoop) -> Iterator[Call]:
+def call_internal(
+    internal: Listener, gateway: Gateway, settings: Config, io_loop: IOLoop
+) -> Iterator[Call]:
     """Calls the internal listener."""
-    yield from _caller(internal, settings, io_loop)
+    yield from _caller(internal, settings, io_loop, contract_of(gateway.internal))
 
 
 def token(settings: Config, user: str, *roles: str, lifetime: float = 60.0) -> str:
@@ -345,7 +349,9 @@ def token(settings: Config, user: str, *roles: str, lifetime: float = 60.0) -> s
     )
 
 
-def _caller(listener: Listener, settings: Config, io_loop: IOLoop) -> Iterator[Call]:
+def _caller(
+    listener: Listener, settings: Config, io_loop: IOLoop, contract: Contract
+) -> Iterator[Call]:
     async def make() -> AsyncHTTPClient:
         return AsyncHTTPClient(force_instance=True)
 
@@ -378,7 +384,10 @@ def _caller(listener: Listener, settings: Config, io_loop: IOLoop) -> Iterator[C
             # It would ask for gzip alone, and hide that it got it.
             decompress_response=False,
         )
-        return Answer(response)
+        answer = Answer(response)
+        whole = urlsplit(listener.url + path).path
+        contract.check(method, whole, answer.status, answer.headers, answer.body)
+        return answer
 
     yield call
     client.close()

@@ -55,10 +55,10 @@ async def test_every_resource_is_shared_with_the_list_alone(call: Call, gateway:
         for method in ("GET", "OPTIONS"):
             answer = await call(method, path, headers={"Origin": ORIGIN})
             assert shared_with(answer) == ORIGIN, (method, path)
-            assert answer.headers["Vary"] == "Origin"
+            assert "Origin" in answer.headers.get_list("Vary")
             answer = await call(method, path, headers={"Origin": FOREIGN[0]})
             assert shared_with(answer) is None, (method, path)
-            assert answer.headers["Vary"] == "Origin"
+            assert "Origin" in answer.headers.get_list("Vary")
             if method == "OPTIONS":
                 assert answer.problem == (403, "origin_refused")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from enum import Enum, auto
 from typing import Final, Protocol
 
 from broker.timing.readings import Monotonic
@@ -15,12 +14,12 @@ from gateway.expiring import Expiring
 #: Seconds. A removed member's access ends within a second (G7), even if another gateway removed
 #: them and no invalidation reaches this one.
 LIFETIME: Final = 0.5
-
-
-class _Unknown(Enum):
-    """The mark of a room that was not read lately; None stands for a room that does not exist."""
-
-    UNKNOWN = auto()
+#: Seconds for which a roster is believed after a poll began that found it unchanged: longer than
+#: from one poll to the next, so that a room where much is said is not read twice a second beside
+#: the poll; and no longer than G7 allows.
+CONFIRMED: Final = 0.95
+#: Seconds after which it is read again, whatever the polls say: shown names have no revision.
+LONGEST: Final = 10.0
 
 
 class RosterSource(Protocol):
@@ -28,6 +27,15 @@ class RosterSource(Protocol):
 
     async def roster(self, room: int) -> Roster | None:
         """The room's members. None: there is no such room."""
+
+
+@dataclass(eq=False, slots=True)
+class _Known:
+    """A roster that was read. ``until``: when it is believed no longer."""
+
+    roster: Roster | None
+    read_at: float
+    until: float
 
 
 @dataclass(eq=False, slots=True)
@@ -44,7 +52,8 @@ class Memberships:
 
     def __init__(self, source: RosterSource, *, clock: Monotonic, capacity: int = 1_000) -> None:
         self._source = source
-        self._known: Expiring[int, Roster | None] = Expiring(capacity, LIFETIME, clock=clock)
+        self._clock = clock
+        self._known: Expiring[int, _Known] = Expiring(capacity, LONGEST, clock=clock)
         self._reads: dict[int, _Read] = {}
 
     async def membership(self, room: int, user: str) -> Membership | None:
@@ -58,12 +67,25 @@ class Memberships:
         Never older than the last :meth:`invalidate`, not even for a caller from before it.
         """
         # Looked up once in each round: an entry may expire between two lookups.
-        while (known := self._known.get(room, _Unknown.UNKNOWN)) is _Unknown.UNKNOWN:
+        while (known := self._known.get(room)) is None or known.until <= self._clock():
             read = self._read(room)
             roster = await shared(read.task)
             if not read.outdated:
                 return roster
-        return known
+        return known.roster
+
+    @property
+    def now(self) -> float:
+        """The time at which something is asked that is to be confirmed."""
+        return self._clock()
+
+    def confirm(self, room: int, revision: int, *, asked_at: float) -> None:
+        """Believe what was read a little longer, if it has the revision that the database had after
+        ``asked_at``."""
+        known = self._known.get(room)
+        if known is None or known.roster is None or known.roster.revision != revision:
+            return
+        known.until = max(known.until, min(asked_at + CONFIRMED, known.read_at + LONGEST))
 
     def invalidate(self, room: int) -> None:
         """Drop what was read, and what is being read."""
@@ -87,4 +109,5 @@ class Memberships:
             return
         del self._reads[room]
         if not failed:
-            self._known.put(room, read.task.result())
+            now = self._clock()
+            self._known.put(room, _Known(read.task.result(), now, now + LIFETIME))

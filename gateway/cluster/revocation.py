@@ -127,10 +127,13 @@ class Revocation:
         self._judged = {room: self._judged[room] for room in rooms if room in self._judged}
         for start in range(0, len(rooms), _BATCH):
             batch = rooms[start : start + _BATCH]
+            asked_at = self._memberships.now
             revisions = await self._store.revisions(batch)
             changed = [room for room in batch if self._judged.get(room) != revisions.get(room, -1)]
             for room in changed:
                 self._memberships.invalidate(room)
+            for room, revision in revisions.items():
+                self._memberships.confirm(room, revision, asked_at=asked_at)
             judged = (self._judge(room) for room in changed)
             for error in await asyncio.gather(*judged, return_exceptions=True):
                 if isinstance(error, StoreUnavailable):

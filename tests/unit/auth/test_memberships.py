@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from gateway.auth.memberships import LIFETIME, Memberships
+from gateway.auth.memberships import CONFIRMED, LIFETIME, LONGEST, Memberships
 from gateway.domain.room import MemberRole, Membership, Roster
 from gateway.errors import StoreUnavailable
 from tests.fake_clock import FakeClock
@@ -62,6 +62,55 @@ def test_a_membership_is_remembered_for_its_lifetime_and_no_longer() -> None:
 
 def test_access_ends_within_the_second_that_is_promised() -> None:
     assert LIFETIME <= 0.5
+    assert CONFIRMED < 1.0
+
+
+def test_one_that_a_poll_has_found_unchanged_is_believed_until_the_next_poll() -> None:
+    memberships, source, clock = made()
+    assert ask(memberships) == HOST
+    source.answer = Roster(is_open=True, roles={}, revision=1)
+    for _ in range(5):
+        asked_at = clock.now
+        # The poll takes a moment.
+        clock.now += 0.1
+        memberships.confirm(1, 0, asked_at=asked_at)
+        clock.now = asked_at + CONFIRMED - 0.01
+        assert ask(memberships) == HOST
+    clock.now = asked_at + CONFIRMED
+    assert ask(memberships) == NOBODY
+    assert len(source.asked) == 2
+
+
+def test_a_poll_confirms_nothing_that_has_changed_or_was_forgotten() -> None:
+    memberships, source, clock = made()
+    assert ask(memberships) == HOST
+    memberships.confirm(1, 7, asked_at=clock.now)
+    memberships.confirm(2, 0, asked_at=clock.now)
+    clock.now += LIFETIME
+    source.answer = Roster(is_open=True, roles={}, revision=7)
+    assert ask(memberships) == NOBODY
+    source.answer = None
+    assert ask(memberships, 2) is None
+    memberships.confirm(2, 0, asked_at=clock.now)
+    memberships.invalidate(1)
+    memberships.confirm(1, 7, asked_at=clock.now)
+    source.asked.clear()
+    ask(memberships)
+    assert source.asked == [1]
+
+
+def test_one_is_read_again_now_and_then_whatever_the_polls_say() -> None:
+    memberships, source, clock = made()
+    ask(memberships)
+    for _ in range(int(LONGEST / LIFETIME) - 1):
+        memberships.confirm(1, 0, asked_at=clock.now)
+        clock.now += LIFETIME
+        ask(memberships)
+    assert len(source.asked) == 1
+    memberships.confirm(1, 0, asked_at=clock.now)
+    clock.now += LIFETIME
+    ask(memberships)
+    assert len(source.asked) == 2
 
 
 def test_an_unknown_room_is_remembered_too() -> None:

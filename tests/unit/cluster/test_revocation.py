@@ -165,7 +165,7 @@ def test_without_any_message_a_removed_member_is_ended_within_a_second(moment: f
 
 
 @pytest.mark.parametrize("moment", [n / 10 for n in range(7)])
-@pytest.mark.parametrize("delay", [n / 10 for n in range(6)])
+@pytest.mark.parametrize("delay", [n / 10 for n in range(10)])
 def test_nobody_comes_in_by_what_was_remembered_from_before_and_stays(
     moment: float, delay: float
 ) -> None:
@@ -184,6 +184,30 @@ def test_nobody_comes_in_by_what_was_remembered_from_before_and_stays(
                 paul = south.user("paul").follow(1)
                 await until(lambda: paul.ended, within=2)
                 assert asyncio.get_running_loop().time() - removed_at < 1
+
+    run(scenario())
+
+
+def test_a_room_in_which_much_is_said_is_not_read_beside_the_poll() -> None:
+    async def scenario() -> None:
+        database, network = Database(), Network(away=True)
+        database.put(1, hana=HOST, paul=PARTICIPANT)
+        async with cluster(database, network) as (_, south):
+            south.user("hana").follow(1)
+            await asyncio.sleep(2)
+            read = south.view.rosters
+            for _ in range(50):
+                await asyncio.sleep(0.1)
+                assert await south.memberships.membership(1, "paul")
+            assert south.view.rosters - read <= 1
+            database.put(1, hana=HOST)
+            removed_at = asyncio.get_running_loop().time()
+            for _ in range(100):
+                found = await south.memberships.membership(1, "paul")
+                if found is None or found.role is None:
+                    break
+                await asyncio.sleep(0.01)
+            assert asyncio.get_running_loop().time() - removed_at < 1
 
     run(scenario())
 

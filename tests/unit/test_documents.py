@@ -116,3 +116,12 @@ def test_each_block_of_commands_says_what_runs_it(document: str) -> None:
             assert (_PROJECT / rest).exists(), rest
         else:
             assert kind == "run" or (kind == "untested" and rest), mark
+
+
+def test_the_way_in_leads_to_every_page() -> None:
+    way_in = _PROJECT / "docs" / "README.md"
+    linked = {
+        (way_in.parent / link).resolve() for link in _links_in(way_in.read_text(encoding="utf-8"))
+    }
+    pages = {page for page in (_PROJECT / "docs").rglob("*.md") if page != way_in}
+    assert {str(page.relative_to(_PROJECT)) for page in pages - linked} == set()

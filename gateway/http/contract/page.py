@@ -45,7 +45,13 @@ summary b { display: inline-block; min-width: 4.2rem; }
 table { width: 100%; border-collapse: collapse; }
 th, td { padding: 0.3rem 0.6rem 0.3rem 0; border-bottom: 1px solid var(--line); text-align: start;
   vertical-align: top; }
-td:first-child { min-width: 6rem; }
+td { overflow-wrap: break-word; }
+@media (max-width: 40rem) {
+  /* A cell below the other: side by side the columns would be too narrow for a word. */
+  thead { position: absolute; clip-path: inset(50%); }
+  tr { display: block; padding: 0.4rem 0; border-bottom: 1px solid var(--line); }
+  td { display: block; padding: 0; border: 0; overflow-wrap: anywhere; }
+}
 """
 
 #: The source in a content security policy that allows this style and no other (CSP 3, section
@@ -130,14 +136,14 @@ def _operation(method: str, path: str, operation: Json) -> str:
             )
             for each in parameters
         )
-        parts.append(f"<h3>Parameters</h3>{_table(('name', 'in', 'type', ''), rows)}")
+        parts.append(f"<h3>Parameters</h3>{_table(('name', 'in', 'type', 'meaning'), rows)}")
     if body := operation.get("requestBody"):
         parts.append(f"<h3>Body</h3><p>{_content(body['content'])}</p>")
     answers = (
         (status, _content(answer.get("content", {})), _answer(answer))
         for status, answer in operation["responses"].items()
     )
-    parts.append(f"<h3>Answers</h3>{_table(('status', 'body', ''), answers)}")
+    parts.append(f"<h3>Answers</h3>{_table(('status', 'body', 'meaning'), answers)}")
     return (
         f'<details id="{operation["operationId"]}"><summary><b>{method.upper()}</b>'
         f" <code>{escape(path)}</code> {_text(operation['summary'])}</summary>"
@@ -161,7 +167,7 @@ def _answer(answer: Json) -> str:
 def _content(content: Json) -> str:
     return "; ".join(
         type_of(of["schema"])
-        if media_type == "application/json"
+        if media_type.endswith("json")
         else f"<code>{escape(media_type)}</code>"
         for media_type, of in content.items()
     )
@@ -177,7 +183,7 @@ def _stomp(stomp: Json) -> Iterator[str]:
         )
         for channel in stomp["channels"].values()
     )
-    yield f"<h3>Destinations</h3>{_table(('destination', '', 'frames'), rows)}"
+    yield f"<h3>Destinations</h3>{_table(('destination', 'meaning', 'frames'), rows)}"
     for id, frame in stomp["components"]["messages"].items():
         headers = frame["headers"]
         needed = headers["required"]
@@ -192,7 +198,7 @@ def _stomp(stomp: Json) -> Iterator[str]:
         payload = type_of(frame["payload"]) if "payload" in frame else "none"
         yield (
             f'<details id="frame-{id}"><summary><b>{escape(frame["name"])}</b>'
-            f" {_text(frame['summary'])}</summary>{_table(('header', 'type', ''), rows)}"
+            f" {_text(frame['summary'])}</summary>{_table(('header', 'type', 'meaning'), rows)}"
             f"<p>Body: {payload}</p></details>\n"
         )
     codes = ((code, _text(text)) for code, text in stomp["x-close-codes"].items())
@@ -212,7 +218,7 @@ def _shape(schema: Json) -> str:
         )
         for name, of in schema["properties"].items()
     )
-    return told + _table(("field", "type", ""), rows)
+    return told + _table(("field", "type", "meaning"), rows)
 
 
 def type_of(schema: Json) -> str:

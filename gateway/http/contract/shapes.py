@@ -14,6 +14,22 @@ from gateway.domain.room import MemberRole
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Seq = Annotated[int, Field(ge=1)]
 
+#: Parts of queries, which come as text.
+OfAudience = Annotated[
+    Audience, Field(strict=False, description="To everyone in the room, or to its hosts alone.")
+]
+After = Annotated[
+    int, Field(strict=False, ge=0, le=2**63 - 1, description="The last seq that you have; 0: none.")
+]
+AtMost = Annotated[int, Field(strict=False, ge=1, description="Messages of one page, at most.")]
+RoomIdentity = Annotated[
+    str,
+    Field(
+        max_length=64,
+        description="The room's `identity` as you know it: that of another one is refused.",
+    ),
+]
+
 
 class Problem(TypedDict):
     """Why a request was refused: problem details of RFC 9457, with a stable ``code``."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated, Final
+from typing import Final
 
-from pydantic import Field
 from tornado.iostream import StreamClosedError
 
 from broker.protocol.numerals import natural
@@ -30,6 +29,7 @@ from gateway.http import body, problem
 from gateway.http.api import ApiHandler
 from gateway.http.contract import operation as contract
 from gateway.http.contract.operation import Operation, Who
+from gateway.http.contract.shapes import After, OfAudience, RoomIdentity
 from gateway.http.services import HandlerServices
 from gateway.http.session_cookie import device_of
 from gateway.live.client.event_follower import Answer, EventFollower
@@ -46,10 +46,9 @@ _AFTER: Final = "must be the last seq that you have, or 0, in plain digits"
 class Following(body.Body):
     """The query of an event stream; its values come as text."""
 
-    audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
-    after: Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)] | None = None
-    #: The room's, as the client knows it.
-    identity: Annotated[str, Field(max_length=64)] | None = None
+    audience: OfAudience = Audience.PUBLIC
+    after: After | None = None
+    identity: RoomIdentity | None = None
 
 
 class EventsHandler(ApiHandler):

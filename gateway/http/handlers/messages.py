@@ -41,7 +41,15 @@ from gateway.errors import (
 from gateway.http import body
 from gateway.http.api import ApiHandler
 from gateway.http.contract.operation import Answer, Operation, Who
-from gateway.http.contract.shapes import Moment, SaidMessage, Seq
+from gateway.http.contract.shapes import (
+    After,
+    AtMost,
+    Moment,
+    OfAudience,
+    RoomIdentity,
+    SaidMessage,
+    Seq,
+)
 from gateway.messages.history_reads import Excerpt
 from gateway.messages.keeping import Keeping
 from gateway.messages.pipeline import Receipt
@@ -55,26 +63,46 @@ _MOST_TYPES: Final = 20
 class NewMessage(body.Body):
     """The body of a new message."""
 
-    audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
-    importance: Annotated[Importance, Field(strict=False)] = Importance.GUARANTEED
-    type: str = _DEFAULT_TYPE
-    body: Any
-    id: Annotated[UUID, Field(strict=False)] | None = None
-    keep: str | None = None
-    of: str | None = None
-    only_while: Annotated[str | None, Field(alias="while")] = None
+    audience: OfAudience = Audience.PUBLIC
+    importance: Annotated[
+        Importance,
+        Field(
+            strict=False,
+            description="instant: neither stored nor numbered; it may be dropped.",
+        ),
+    ] = Importance.GUARANTEED
+    type: Annotated[str, Field(description="The application's own word for it.")] = _DEFAULT_TYPE
+    body: Annotated[Any, Field(description="Any JSON.")]
+    id: (
+        Annotated[UUID, Field(strict=False, description="Yours: the same again is stored once.")]
+        | None
+    ) = None
+    keep: Annotated[str | None, Field(description="Its key in the room's kept state.")] = None
+    of: Annotated[str | None, Field(description="Whose entry a host writes.")] = None
+    only_while: Annotated[
+        str | None,
+        Field(alias="while", description="It is stored only while something stands there."),
+    ] = None
 
 
 class Sync(body.Body):
     """The query of a sync; its values come as text."""
 
-    audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
-    after: Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)] = 0
-    limit: Annotated[int, Field(strict=False, ge=1)] | None = None
-    #: Types, separated by commas: only messages of these are returned.
-    types: Annotated[str, Field(min_length=1, max_length=1000)] | None = None
-    #: The room's, as the client knows it.
-    identity: Annotated[str, Field(max_length=64)] | None = None
+    audience: OfAudience = Audience.PUBLIC
+    after: After = 0
+    limit: AtMost | None = None
+    types: (
+        Annotated[
+            str,
+            Field(
+                min_length=1,
+                max_length=1000,
+                description="Types, with commas between them: only messages of these are returned.",
+            ),
+        ]
+        | None
+    ) = None
+    identity: RoomIdentity | None = None
 
     @field_validator("types")
     @classmethod
@@ -128,8 +156,7 @@ _POSTING: Final = (
 class Posting(body.Body):
     """The query of a post."""
 
-    #: The room's, as the client knows it.
-    identity: Annotated[str, Field(max_length=64)] | None = None
+    identity: RoomIdentity | None = None
 
 
 class MessagesHandler(ApiHandler):

@@ -13,20 +13,21 @@ from gateway.errors import ReadsBusy, TooManyReads, TooMuchRead
 from gateway.http import body
 from gateway.http.api import ApiHandler
 from gateway.http.contract.operation import Answer, Operation, Who
-from gateway.http.contract.shapes import SaidMessage
+from gateway.http.contract.shapes import After, AtMost, OfAudience, RoomIdentity, SaidMessage
 from gateway.store.records import StatePage
 
 
 class StateQuery(body.Body):
     """The query; its values come as text."""
 
-    audience: Annotated[Audience, Field(strict=False)] = Audience.PUBLIC
-    after: Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)] = 0
-    limit: Annotated[int, Field(strict=False, ge=1)] | None = None
-    #: Of a reader that has begun from nothing just now: a further page.
-    whole: Literal["true"] | None = None
-    #: The room's, as the client knows it.
-    identity: Annotated[str, Field(max_length=64)] | None = None
+    audience: OfAudience = Audience.PUBLIC
+    after: After = 0
+    limit: AtMost | None = None
+    whole: Annotated[
+        Literal["true"] | None,
+        Field(description="A further page, of a reader that has begun from nothing."),
+    ] = None
+    identity: RoomIdentity | None = None
 
 
 class ShownState(TypedDict):

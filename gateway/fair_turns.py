@@ -45,7 +45,7 @@ class FairTurns:
     """
 
     def __init__(self, at_once: int, *, of_user: int, kept: int = 0) -> None:
-        self._free = at_once
+        self._at_once = self._free = at_once
         self._kept = kept
         self._of_user = of_user
         self._in_hand: Counter[Hashable] = Counter()
@@ -62,6 +62,17 @@ class FairTurns:
     def has_one(self) -> bool:
         """Whether somebody who has none would have a turn at once, if it is not urgent."""
         return self._free > self._kept and not self.waiting
+
+    @property
+    def full(self) -> bool:
+        """Whether nobody has a turn at once, or only who is urgent has."""
+        return self._free <= self._kept
+
+    def resize(self, at_once: int) -> None:
+        """Allow so many turns at the same time from now on; those that are in hand go on."""
+        self._free += at_once - self._at_once
+        self._at_once = at_once
+        self._give()
 
     @asynccontextmanager
     async def turn(

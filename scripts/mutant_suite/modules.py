@@ -78,6 +78,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "gateway/live/relay/kept_queues.py": (f"{_RELAY}/test_kept_queues.py",),
     "gateway/live/relay/moves.py": (f"{_RELAY}/test_moves.py",),
     "gateway/live/relay/oversized.py": (f"{_RELAY}/test_oversized.py",),
+    "gateway/live/relay/pace.py": (f"{_RELAY}/test_pace.py",),
     "gateway/live/relay/properties.py": (f"{_RELAY}/test_properties.py",),
     "gateway/live/relay/refusals.py": (f"{_RELAY}/test_refusals.py",),
     "gateway/live/relay/state.py": (f"{_RELAY}/test_state.py",),

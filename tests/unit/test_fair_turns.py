@@ -190,3 +190,27 @@ def test_there_is_a_turn_while_it_is_nobody_elses() -> None:
         assert work.turns.has_one
 
     run(main())
+
+
+def test_there_may_be_more_turns_and_fewer() -> None:
+    async def main() -> None:
+        work = Work(4)
+        works = [work.begin(user) for user in ("a", "b", "c", "d", "e", "f")]
+        work.turns.resize(1)
+        await settle()
+        assert work.begun == ["a"]
+        assert work.turns.full
+        work.turns.resize(3)
+        await settle()
+        assert work.begun == ["a", "b", "c"]
+        # Those that have turns go on; the next ones wait until there are fewer.
+        work.turns.resize(1)
+        await work.end_one()
+        await work.end_one()
+        assert work.begun == ["a", "b", "c"]
+        await work.end_one()
+        assert work.begun == ["a", "b", "c", "d"]
+        await work.end_all(*works)
+        assert not work.turns.full
+
+    run(main())

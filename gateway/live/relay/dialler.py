@@ -28,6 +28,7 @@ from gateway.errors import (
     UnknownVirtualHost,
 )
 from gateway.fair_turns import FairTurns, Urgency
+from gateway.live.relay.pace import LEAST, Pace
 
 logger = logging.getLogger(__name__)
 
@@ -38,10 +39,8 @@ HEART_BEAT: Final = (10_000, 2_000)
 #: Seconds in which a node accepts a WebSocket, unless it hangs: before that is known, every new
 #: connection may meet it. A node that takes longer is passed over, as long as there are others.
 ACCEPT: Final = 1.5
-#: Relays that are opened at the same time. A login costs a node milliseconds and us its questions:
-#: a class that comes in at once would make nodes time out that are well.
-AT_ONCE: Final = 32
-#: Of them, those that only hosts get who wait for their private queue, and those of one user.
+#: Of the relays that are opened at the same time (:mod:`gateway.live.relay.pace`), those that only
+#: hosts get who wait for their private queue, and those of one user.
 KEPT: Final = 8
 OF_USER: Final = 2
 #: Seconds that a relay may wait for its turn.
@@ -69,10 +68,11 @@ class Dialler:
     #: Whether there is a file descriptor for one more relay.
     has_room: Callable[[], bool] = lambda: True
     _turns: FairTurns = field(
-        default_factory=partial(FairTurns, AT_ONCE, of_user=OF_USER, kept=KEPT),
+        default_factory=partial(FairTurns, LEAST, of_user=OF_USER, kept=KEPT),
         init=False,
         repr=False,
     )
+    _pace: Pace = field(default_factory=Pace, init=False, repr=False)
 
     @property
     def has_turn(self) -> bool:
@@ -108,7 +108,7 @@ class Dialler:
                     raise NoCapacity("the broker's nodes take no more connections") from error
                 raise BrokerUnavailable("no broker node is available") from error
             try:
-                async with self._turn(who.payer, urgent=urgent):
+                async with self._turn(who.payer, urgent=urgent), self._paced():
                     upstream = await self._session(lease, who, version, accept=accept)
             except _NotAccepted:
                 lease.silent()
@@ -193,6 +193,21 @@ class Dialler:
             if seconds < self.timeout:
                 raise _NotAccepted from None
             raise
+
+    @asynccontextmanager
+    async def _paced(self) -> AsyncIterator[None]:
+        """Learn from how long the block takes how many may be under way."""
+        pace, clock = self._pace, asyncio.get_running_loop().time
+        began, full = clock(), self._turns.full
+        try:
+            yield
+        except (_NotAccepted, DialTimeout):
+            pace.failed(began=began, now=clock())
+            raise
+        else:
+            pace.answered(began=began, now=clock(), full=full)
+        finally:
+            self._turns.resize(pace.at_once)
 
     @asynccontextmanager
     async def _turn(self, user: str, *, urgent: bool | Urgency) -> AsyncIterator[None]:

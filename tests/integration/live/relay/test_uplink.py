@@ -34,10 +34,11 @@ from gateway.live.destinations import Elsewhere, RoomQueue
 from gateway.live.relay import receipts
 from gateway.live.relay.charges import Charges
 from gateway.live.relay.consumers import Consumers
-from gateway.live.relay.dialler import AT_ONCE, KEPT
+from gateway.live.relay.dialler import KEPT
 from gateway.live.relay.early import AT_ONCE as EARLY_AT_ONCE
 from gateway.live.relay.early import OF_ADDRESS, EarlyDials
 from gateway.live.relay.moves import MOVES
+from gateway.live.relay.pace import LEAST
 from gateway.live.relay.partings import Partings
 from gateway.live.relay.rebalance import Rebalancer
 from gateway.live.relay.relay import RelayContext, RelayLimits
@@ -1086,7 +1087,7 @@ async def test_an_early_dial_that_waits_for_others_is_hurried_by_a_host() -> Non
         turns = stage.dialler._turns
         others = [
             asyncio.ensure_future(turns.begin(f"user{n}", within=_TIMEOUT))
-            for n in range(AT_ONCE - KEPT)
+            for n in range(LEAST - KEPT)
         ]
         # Their turns begin first; nobody has one yet.
         early = stage.early.begin(WHO, "1.2", address="10.0.0.1")

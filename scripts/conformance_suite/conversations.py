@@ -476,6 +476,29 @@ CONVERSATIONS: Final = (
         "an expiration that is no number",
         [connect(), say(_send(TOPIC, expiration="soon"), gets=None)],
     ),
+    # What AMQP cannot write
+    Conversation(
+        "a correlation-id of 300 bytes",
+        [connect(), subscribe(TOPIC), say(_send(TOPIC, correlation_id="c" * 300), gets=1), bye()],
+    ),
+    Conversation(
+        "a header's name of 300 bytes",
+        [
+            connect(),
+            subscribe(TOPIC),
+            say(_send(TOPIC, b"x", **{"n" * 300: "v"}), gets=1),
+            bye(),
+        ],
+    ),
+    Conversation(
+        "a routing key of 300 bytes",
+        [
+            connect(),
+            subscribe(f"/topic/{OWN}.#"),
+            say(_send(f"/topic/{OWN}.{'k' * 300}"), gets=1),
+            bye(),
+        ],
+    ),
     Conversation(
         "somebody else's user-id", [connect(), say(_send(TOPIC, user_id="somebody"), gets=None)]
     ),

@@ -11,6 +11,7 @@ from conformance_suite.outcome import Outcome
 _ENDS: Final = ("closed", "gone without", "nothing more")
 
 _OWN_TEXT: Final = "the gateway's own text of the ERROR"
+_NO_AMQP: Final = "AMQP cannot write it: RabbitMQ would break off every feed"
 _TOLD: Final = "RabbitMQ closes without a word; the gateway says why"
 
 #: By conversation, on every version of RabbitMQ.
@@ -24,6 +25,9 @@ _ALWAYS: Final = {
     "UNSUBSCRIBE of nothing": _OWN_TEXT,
     "an expiration that is no number": _TOLD,
     "somebody else's user-id": _TOLD,
+    "a correlation-id of 300 bytes": _NO_AMQP,
+    "a header's name of 300 bytes": _NO_AMQP,
+    "a routing key of 300 bytes": _NO_AMQP,
     "CONNECT twice": "RabbitMQ crashes (1011); the gateway says what is wrong",
 }
 

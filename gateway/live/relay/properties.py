@@ -1,14 +1,18 @@
-"""Headers that must have a form, or RabbitMQ ends the session. Pure.
+"""Headers that must have a form, or RabbitMQ ends a session. Pure.
 
 RabbitMQ does not say why then ("Processing error", on 3.10 nothing at all), and all that is sent
 behind such a SEND is lost. What RabbitMQ answers with an ERROR that names the header
 (``priority:high``) is left to it. https://www.rabbitmq.com/docs/stomp#pear
+
+What AMQP cannot write RabbitMQ gives to STOMP's subscribers all the same, and breaks off each AMQP
+connection that is to get it: that of every feed, with all topics of all clients.
 """
 
 from __future__ import annotations
 
 import re
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from broker.protocol.stomp import Frame
 from gateway.errors import BadFrame
@@ -18,6 +22,24 @@ _DIGITS: Final = re.compile(r"[0-9]{1,20}")
 _LONGEST: Final = 2**32 - 1
 #: An integer as RabbitMQ reads one (``rabbit_stomp_frame:integer_header``).
 _INTEGER: Final = re.compile(r" *[+-]?[0-9]{1,18} *", re.ASCII)
+#: Bytes of what AMQP writes behind a length of one byte: names of headers, routing keys, and these
+#: properties (``rabbit_stomp_util:message_properties``).
+_SHORT: Final = 255
+_SHORT_PROPERTIES: Final = (
+    "content-type",
+    "content-encoding",
+    "correlation-id",
+    "reply-to",
+    "amqp-message-id",
+    "type",
+    "user-id",
+    "app-id",
+    "cluster-id",
+)
+#: A character of UTF-8 has four bytes at most.
+_SURELY_SHORT: Final = _SHORT // 4
+#: Where the routing key begins: behind so many slashes of such a destination.
+_KEYS: Final = (("/topic/", 2), ("/exchange/", 3))
 #: Characters of a wrong value that are shown.
 _SHOWN: Final = 40
 
@@ -30,6 +52,28 @@ def check_send(frame: Frame) -> None:
             f"expiration:{value[:_SHOWN]}: must be a whole number of milliseconds, "
             f"at most {_LONGEST}"
         )
+    for name, _ in frame.headers:
+        if _is_long(name):
+            raise BadFrame(f"{name[:_SHOWN]}…: a header's name has at most {_SHORT} bytes")
+    for name in _SHORT_PROPERTIES:
+        if _is_long(frame.get(name) or ""):
+            raise BadFrame(f"{name}: has at most {_SHORT} bytes")
+    destination = frame.get("destination") or ""
+    if len(destination) > _SURELY_SHORT and len(_routing_key(destination)) > _SHORT:
+        raise BadFrame(f"destination: a routing key has at most {_SHORT} bytes")
+
+
+def _is_long(text: str) -> bool:
+    return len(text) > _SURELY_SHORT and len(text.encode()) > _SHORT
+
+
+def _routing_key(destination: str) -> bytes:
+    """The routing key of a topic or an exchange; empty for others, whose messages no feed gets."""
+    for kind, slashes in _KEYS:
+        if destination.startswith(kind):
+            parts = destination.split("/", slashes)
+            return unquote_to_bytes(parts[slashes]) if len(parts) > slashes else b""
+    return b""
 
 
 def check_subscribe(frame: Frame) -> None:

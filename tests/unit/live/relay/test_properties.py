@@ -35,6 +35,51 @@ def test_frames_for_which_rabbitmq_would_end_the_session_are_named(name: str, va
         check_send(Frame("SEND", (("destination", "/queue/x"), (name, value))))
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("n" * 255, "v"),
+        ("안" * 85, "v"),
+        ("correlation-id", "c" * 255),
+        ("correlation-id", "안" * 85),
+        ("x-own", "c" * 10_000),
+        ("destination", "/topic/" + "k" * 255),
+        ("destination", "/topic/" + "%EC%95%88" * 85),
+        ("destination", "/exchange/" + "x" * 300 + "/" + "k" * 255),
+        ("destination", "/exchange/" + "x" * 300),
+        ("destination", "/queue/" + "q" * 300),
+    ],
+)
+def test_what_amqp_can_write_passes(name: str, value: str) -> None:
+    check_send(Frame("SEND", ((name, value),)))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "named"),
+    [
+        ("n" * 256, "v", "nnn"),
+        ("안" * 86, "v", "안안"),
+        ("content-type", "c" * 256, "content-type"),
+        ("content-encoding", "c" * 256, "content-encoding"),
+        ("correlation-id", "안" * 86, "correlation-id"),
+        ("reply-to", "/queue/" + "c" * 256, "reply-to"),
+        ("amqp-message-id", "c" * 256, "amqp-message-id"),
+        ("type", "c" * 256, "type"),
+        ("user-id", "c" * 256, "user-id"),
+        ("app-id", "c" * 256, "app-id"),
+        ("cluster-id", "c" * 256, "cluster-id"),
+        ("destination", "/topic/" + "k" * 256, "destination"),
+        ("destination", "/topic/" + "%EC%95%88" * 86, "destination"),
+        ("destination", "/exchange/x/" + "k" * 256, "destination"),
+    ],
+)
+def test_what_would_break_off_every_feed_is_named(name: str, value: str, named: str) -> None:
+    with pytest.raises(BadFrame, match=named) as caught:
+        check_send(Frame("SEND", ((name, value),)))
+    assert "255 bytes" in str(caught.value)
+    assert len(str(caught.value)) < 150
+
+
 def test_a_long_value_is_shown_by_its_beginning_only() -> None:
     with pytest.raises(BadFrame) as caught:
         check_send(Frame("SEND", (("expiration", "9" * 1000),)))

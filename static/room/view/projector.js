@@ -29,7 +29,7 @@ export function projectorView(i18n, classroom, { address, code }) {
   classroom.addEventListener("clap", () => applause.show());
 
   const join = element("div", { class: "join" });
-  const corner = element("aside", { class: "class-code", "aria-label": i18n.say("code.title"), hidden: true });
+  const corner = element("section", { class: "class-code", "aria-label": i18n.say("code.title"), hidden: true });
   const invite = () => {
     const byLink = () => [qrCode(address, i18n.say("share.code")), element("span", { class: "address" }, address)];
     const [picture, ...words] = code.now === null ? byLink() : codeParts(i18n, code);

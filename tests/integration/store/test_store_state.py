@@ -366,6 +366,33 @@ async def test_the_state_of_one_moment_leaves_out_what_has_changed_since(store: 
 
 
 @pytest.mark.gen_test
+async def test_what_a_host_hides_is_in_no_page_for_others_at_any_gateway(
+    store: Store, other_gateway: Store
+) -> None:
+    stream = await new_stream(store)
+    rude = [kept(stream, f"score:{n}", n, host=False) for n in range(1, 4)]
+    await store.append([*rude, kept(stream, "hidden:2", {"seq": 2})])
+
+    async def seen(**given: Any) -> list[str | None]:
+        return [m.keep for m in await whole(other_gateway, stream, veiled=True, **given)]
+
+    assert await seen() == ["score:1", "score:3", "hidden:2"]
+    assert await seen(author="paul") == ["score:1", "score:3"]
+    assert await seen(after=1, until=3) == ["score:3"]
+    assert len(await whole(other_gateway, stream)) == 4
+    # Of the other audience the number is another message's.
+    private = Stream(Audience.PRIVATE, stream.room)
+    await store.append([kept(private, f"answer:{n}", n, host=False) for n in range(3)])
+    assert len(await whole(other_gateway, private, veiled=True)) == 3
+    # It is so although the history has forgotten the message.
+    await store.mark_published([m.id for m in await history(store, stream)])
+    assert await store.prune(NOON + timedelta(days=1)) > 0
+    assert await seen() == ["score:1", "score:3", "hidden:2"]
+    await store.append([kept(stream, "hidden:2", None)])
+    assert await seen() == ["score:1", "score:2", "score:3"]
+
+
+@pytest.mark.gen_test
 async def test_an_entry_outlives_its_message(store: Store) -> None:
     stream = await new_stream(store)
     await store.append([kept(stream, "a", 1), draft(stream, "x"), kept(stream, "b", None)])

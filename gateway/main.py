@@ -260,6 +260,8 @@ def _keep_history(made_with: Foundation, store: Store, stack: AsyncExitStack) ->
         clock=made_with.clock.utc,
     )
     tasks.forever(forget_journal, "the journal: retention")
+    keep_rooms = partial(retention.keep_rooms, store, clock=made_with.clock.utc)
+    tasks.forever(keep_rooms, "retention of rooms")
     days = made_with.config.history.keep_days
     if days is not None:
         keep = partial(retention.keep, store, days=days, clock=made_with.clock.utc)

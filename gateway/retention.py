@@ -72,6 +72,34 @@ async def keep(store: Prunable, *, days: int, clock: UtcTime) -> NoReturn:
         await asyncio.sleep(INTERVAL)
 
 
+class PrunesRooms(Protocol):
+    """The store, whose rooms may have ages of their own."""
+
+    async def prune_rooms(self, now: datetime) -> int: ...
+
+
+async def keep_rooms(store: PrunesRooms, *, clock: UtcTime) -> NoReturn:
+    """Delete messages that are older than their own room keeps them, now and every hour, until
+    cancelled. The log has what was done.
+
+    A store that is away is asked again an hour later.
+    """
+    while True:
+        try:
+            if messages := await store.prune_rooms(clock()):
+                logger.info(
+                    "retention: deleted %d messages that their rooms keep no longer (keep_days of"
+                    " a room); the next look is in an hour",
+                    messages,
+                )
+        except StoreUnavailable as error:
+            logger.warning(
+                "old messages of rooms could not be deleted; the next attempt is in an hour: %s",
+                error,
+            )
+        await asyncio.sleep(INTERVAL)
+
+
 class KeepsKeys(Protocol):
     """The store, whose cleared keys, and texts that were decided about, can be forgotten."""
 

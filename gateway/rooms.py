@@ -75,6 +75,8 @@ class RoomStore(Protocol):
 
     async def rename_room(self, room: int, title: str) -> None: ...
 
+    async def keep_room(self, room: int, days: int | None) -> None: ...
+
     async def set_member(
         self,
         room: int,
@@ -275,12 +277,18 @@ class Rooms:
         has_queue = await self._queues.create(number, who.user)
         return replace(await self.show(who, number), has_queue=has_queue)
 
-    async def rename(self, who: Identity, number: int, title: str) -> RoomView:
+    async def rename(self, who: Identity, number: int, title: str) -> None:
         """Give the room another title. Raises :class:`TooManyRooms`."""
         await self._permissions.require(who, Action.MANAGE_ROOM, number)
         self._changes_of_rooms.take(("rename", who.user))
         await self._store.rename_room(number, title)
-        return await self.show(who, number)
+
+    async def keep(self, who: Identity, number: int, days: int | None) -> None:
+        """Keep the room's messages for so many days, if the configuration does not say less; None:
+        as that says. Raises :class:`TooManyRooms`."""
+        await self._permissions.require(who, Action.MANAGE_ROOM, number)
+        self._changes_of_rooms.take(("keep", who.user))
+        await self._store.keep_room(number, days)
 
     async def members(self, who: Identity, number: int) -> list[Member]:
         """All members, by name."""

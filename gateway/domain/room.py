@@ -31,7 +31,8 @@ class Room:
     """One interaction. ``closed_at`` is None while it is open; a closed room keeps its history.
 
     ``identity`` is random and stays: it tells this room from one that had the same number in
-    another database, or before a backup was restored.
+    another database, or before a backup was restored. ``keep_days``: older messages are deleted;
+    None: as the configuration says, which may only be sooner.
     """
 
     id: int
@@ -39,6 +40,7 @@ class Room:
     created_at: datetime
     closed_at: datetime | None = None
     identity: str = ""
+    keep_days: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID, uuid4
@@ -40,8 +41,9 @@ def copy(  # noqa: PLR0913 - whose copy it is, and how it is stored
     bounds: KeyBounds,
 ) -> Room:
     """Create a room with the members of another one, except guests, and ``creator`` as a host; with
-    its order, and with the questions that were prepared in it. They are messages of the creator.
-    ``name``: what is shown beside the creator's name; ``title``: None takes the other room's.
+    its order and retention, and with the questions that were prepared in it. They are messages of
+    the creator. ``name``: what is shown beside the creator's name; ``title``: None takes the other
+    room's.
 
     Raises UnknownRoom, also for a room that was deleted, TooManyKeys for one with too much to copy,
     and the error of ``refusal``.
@@ -64,6 +66,9 @@ def copy(  # noqa: PLR0913 - whose copy it is, and how it is stored
         names=names,
         refusal=refusal,
     )
+    if source.keep_days is not None:
+        rooms.keep(connection, room.id, source.keep_days)
+        room = replace(room, keep_days=source.keep_days)
     drafts = [_draft(row, room.id, creator, name, at) for row in _prepared(connection, number)]
     for answer in history.append(connection, drafts, owner=owner, quota=quota, bounds=bounds):
         if isinstance(answer, GatewayError):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import takewhile
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection, LargeBinary, and_, case, cast, delete, func, select, update
 
@@ -15,7 +15,7 @@ from gateway.domain.approval import Fate
 from gateway.store import kept
 from gateway.store.database import Database
 from gateway.store.history import IN_OUTBOX
-from gateway.store.tables import approvals, messages, outbox, streams
+from gateway.store.tables import approvals, messages, outbox, rooms, streams
 
 #: The most rows that one transaction deletes. A hundred of the largest messages are six megabytes,
 #: which delay a post by some hundredths of a second.
@@ -23,15 +23,42 @@ ROWS: Final = 100
 #: Seconds between two deletions, in which posts have the writer.
 REST: Final = 0.02
 
+T = TypeVar("T")
+
+# A subquery, because of a join SQLite begins with the messages, and reads all of them.
+_OLDEST: Final = (
+    select(messages.c.sent_at)
+    .where(
+        messages.c.room == streams.c.room,
+        messages.c.audience == streams.c.audience,
+        messages.c.seq == streams.c.first,
+    )
+    .scalar_subquery()
+)
+
 
 async def prune(database: Database, before: datetime) -> int:
     """See :meth:`gateway.store.store.Store.prune`."""
     total = 0
     # As a scan, because it reads every stream: memberships must not wait for it.
     for stream in await database.scan(partial(_with_old_start, before=before), _as_it_is):
-        while deleted := await database.write(partial(_delete_start, stream=stream, before=before)):
-            total += deleted
-            await asyncio.sleep(REST)
+        total += await _prune(database, stream, before)
+    return total
+
+
+async def prune_rooms(database: Database, now: datetime) -> int:
+    """See :meth:`gateway.store.store.Store.prune_rooms`."""
+    total = 0
+    for stream, days in await database.scan(_with_own_age, _as_it_is):
+        total += await _prune(database, stream, now - timedelta(days=days))
+    return total
+
+
+async def _prune(database: Database, stream: Stream, before: datetime) -> int:
+    total = 0
+    while deleted := await database.write(partial(_delete_start, stream=stream, before=before)):
+        total += deleted
+        await asyncio.sleep(REST)
     return total
 
 
@@ -67,23 +94,26 @@ def _delete_decided(connection: Connection, before: datetime) -> int:
     return len(gone)
 
 
-def _as_it_is(found: list[Stream]) -> list[Stream]:
+def _as_it_is(found: list[T]) -> list[T]:
     return found
 
 
 def _with_old_start(connection: Connection, before: datetime) -> list[Stream]:
-    # A subquery, because of a join SQLite begins with the messages, and reads all of them.
-    oldest = (
-        select(messages.c.sent_at)
-        .where(
-            messages.c.room == streams.c.room,
-            messages.c.audience == streams.c.audience,
-            messages.c.seq == streams.c.first,
-        )
-        .scalar_subquery()
-    )
-    query = select(streams.c.audience, streams.c.room).where(oldest < before)
+    query = select(streams.c.audience, streams.c.room).where(before > _OLDEST)
     return [Stream(Audience(row.audience), row.room) for row in connection.execute(query)]
+
+
+def _with_own_age(connection: Connection) -> list[tuple[Stream, int]]:
+    """The streams that have messages, and an age of their own, in days."""
+    query = (
+        select(streams.c.audience, streams.c.room, rooms.c.keep_days)
+        .join(rooms)
+        .where(rooms.c.keep_days.is_not(None), streams.c.first <= streams.c.head)
+    )
+    return [
+        (Stream(Audience(row.audience), row.room), row.keep_days)
+        for row in connection.execute(query)
+    ]
 
 
 def _delete_start(connection: Connection, stream: Stream, before: datetime) -> int:

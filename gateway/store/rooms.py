@@ -221,6 +221,16 @@ def rename(connection: Connection, number: int, title: str) -> None:
         raise UnknownRoom(f"there is no room {number}")
 
 
+def keep(connection: Connection, number: int, days: int | None) -> None:
+    """Keep the room's messages for so many days; None: for as long as all others. Raises
+    UnknownRoom, also for a room that was deleted."""
+    if not is_room(number):
+        raise UnknownRoom(f"there is no room {number}")
+    keeping = update(rooms).where(rooms.c.id == number, rooms.c.title != "").values(keep_days=days)
+    if connection.execute(keeping).rowcount == 0:
+        raise UnknownRoom(f"there is no room {number}")
+
+
 def still_open(connection: Connection) -> list[int]:
     """The numbers of all open rooms."""
     query = select(rooms.c.id).where(rooms.c.closed_at.is_(None)).order_by(rooms.c.id)
@@ -445,4 +455,6 @@ def _keep_a_host(connection: Connection, number: int, *, without: str) -> None:
 
 
 def _room(row: Row[tuple[object, ...]]) -> Room:
-    return Room(row.id, row.title, row.created_at, row.closed_at, row.identity)
+    return Room(
+        row.id, row.title, row.created_at, row.closed_at, row.identity, keep_days=row.keep_days
+    )

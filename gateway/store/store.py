@@ -246,6 +246,11 @@ class Store:
         find = partial(room_facts.facts, number=room, since=since)
         return await self._database.scan(find, lambda found: found)
 
+    async def keep_room(self, room: int, days: int | None) -> None:
+        """Keep the room's messages for so many days; None: for as long as all others. Raises
+        UnknownRoom."""
+        await self._database.write(partial(rooms.keep, number=room, days=days))
+
     async def open_rooms(self) -> list[int]:
         return await self._database.read(rooms.still_open)
 
@@ -583,6 +588,10 @@ class Store:
         Returns how many messages were deleted. Their numbers are never given again.
         """
         return await retention.prune(self._database, before)
+
+    async def prune_rooms(self, now: datetime) -> int:
+        """As :meth:`prune`, of each room with an age of its own (:meth:`keep_room`)."""
+        return await retention.prune_rooms(self._database, now)
 
     async def forget_keys(
         self, before: datetime, *, spared: datetime, most: int = kept.CLEARED_KEPT

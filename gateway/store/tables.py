@@ -91,6 +91,8 @@ rooms: Final = Table(
     Column("chat_off", Boolean, nullable=False, server_default=false()),
     Column("slow", Integer, nullable=False, server_default="0"),
     Column("approve", Boolean, nullable=False, server_default=false()),
+    # Messages older than so many days are deleted, whatever the configuration keeps. NULL: as that.
+    Column("keep_days", Integer),
     Index(None, "queue_due", sqlite_where=text(DUE), postgresql_where=text(DUE)),
     Index(None, "created_by", sqlite_where=text(OPEN), postgresql_where=text(OPEN)),
     sqlite_autoincrement=True,

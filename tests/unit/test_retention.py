@@ -58,6 +58,40 @@ def test_messages_older_than_the_limit_are_deleted_again_and_again(
     assert any(line.startswith(done) for line in caplog.messages)
 
 
+class Rooms:
+    """Remembers when it was asked; away the first time."""
+
+    def __init__(self) -> None:
+        self.asked: list[datetime] = []
+
+    async def prune_rooms(self, now: datetime) -> int:
+        self.asked.append(now)
+        if len(self.asked) == 1:
+            raise StoreUnavailable("away")
+        return len(self.asked) - 2
+
+
+def test_rooms_with_ages_of_their_own_are_looked_at_every_hour_and_what_was_done_is_shown(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    store = Rooms()
+
+    async def keep() -> None:
+        task = asyncio.create_task(retention.keep_rooms(store, clock=lambda: NOW))
+        await asyncio.sleep(2.5 * retention.INTERVAL)
+        task.cancel()
+        await asyncio.wait({task})
+
+    run(keep())
+    assert store.asked == [NOW] * 3
+    told = [line.partition(";")[0] for line in caplog.messages]
+    assert told == [
+        "old messages of rooms could not be deleted",
+        "retention: deleted 1 messages that their rooms keep no longer (keep_days of a room)",
+    ]
+
+
 class Sessions:
     """Remembers what was asked; away at every second time."""
 

@@ -134,6 +134,9 @@ class FakeBackends:
     async def rename_room(self, room: int, title: str) -> None:
         self.done.append(f"rename to {title}")
 
+    async def keep_room(self, room: int, days: int | None) -> None:
+        self.done.append(f"keep for {days} days")
+
     async def has_account(self, user: str) -> bool:
         return False
 
@@ -245,6 +248,7 @@ OPERATIONS: Final[dict[str, tuple[Operation, set[Identity]]]] = {
     "copy": (lambda rooms, _, who, room: rooms.copy(who, room, "Art"), {ADMIN}),
     "reopen": (lambda rooms, _, who, room: rooms.reopen(who, room), HOSTS),
     "rename": (lambda rooms, _, who, room: rooms.rename(who, room, "Art"), HOSTS),
+    "keep": (lambda rooms, _, who, room: rooms.keep(who, room, 30), HOSTS),
     "members": (lambda rooms, _, who, room: rooms.members(who, room), HOSTS),
     "set_member": (lambda rooms, _, who, room: rooms.set_member(who, room, CAROL), HOSTS),
     "remove_member": (lambda rooms, _, who, room: rooms.remove_member(who, room, "bob"), HOSTS),

@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from typing_extensions import TypedDict
 
 from broker.topology import Audience, Stream, Topology
+from gateway.domain.identity import Identity
 from gateway.domain.message import Importance, timestamp
 from gateway.domain.room import MemberRole
 from gateway.errors import (
@@ -31,6 +32,9 @@ from gateway.http.contract.operation import Answer, Operation, Who
 from gateway.http.contract.shapes import Moment
 from gateway.http.names import WrittenUser
 from gateway.rooms import RoomView
+
+#: Days for which a room may keep what was said: a hundred years are for ever.
+LONGEST_KEPT: Final = 36_500
 
 
 class NewMember(Body):
@@ -64,6 +68,7 @@ class Destinations(TypedDict):
 
 class ShownRoom(TypedDict):
     """A room as one user sees it. ``identity`` tells it from another one of the same number;
+    ``keep_days``: the age at which its messages are deleted, null: as the configuration says;
     ``role`` null: an admin, who is no member; ``hosts``: in the answer about one room."""
 
     id: int
@@ -71,6 +76,7 @@ class ShownRoom(TypedDict):
     title: str
     created_at: Moment
     closed_at: Moment | None
+    keep_days: int | None
     role: MemberRole | None
     destinations: Destinations
     hosts: NotRequired[Sequence[str]]
@@ -122,10 +128,18 @@ class RoomsHandler(ApiHandler):
         self.write_json(_as_json(made, self.services.topology), status=status)
 
 
-class Renaming(Body):
-    """The body that gives a room another title."""
+class Change(Body):
+    """The body that gives a room another title, or another age to its messages: whatever is there.
+    ``keep_days``: None is as the configuration says."""
 
-    title: Annotated[str, Field(min_length=1, max_length=200)]
+    title: Annotated[str, Field(min_length=1, max_length=200)] | None = None
+    keep_days: Annotated[int, Field(ge=1, le=LONGEST_KEPT)] | None = None
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.title is None and "keep_days" not in self.model_fields_set:
+            raise ValueError("there must be a title, or keep_days")
+        return self
 
 
 #: The type of the instant message that tells those who are in a room of its new title.
@@ -133,7 +147,8 @@ RENAMED: Final = "room-renamed"
 
 
 class RoomHandler(ApiHandler):
-    """One room: GET shows it, PATCH renames it, DELETE closes it."""
+    """One room: GET shows it, PATCH renames it or says how long it keeps what was said, DELETE
+    closes it."""
 
     @Operation("Show a room", who=Who.MEMBER, answers={200: Answer("The room.", ShownRoom)})
     async def get(self, room: str) -> None:
@@ -142,17 +157,25 @@ class RoomHandler(ApiHandler):
         self.write_json(_with_hosts(seen, self.services.topology))
 
     @Operation(
-        "Rename a room",
+        "Rename a room, or say how long it keeps what was said",
         who=Who.HOST,
-        body=Renaming,
+        body=Change,
         answers={200: Answer("The room.", ShownRoom)},
         refuses=(RoomClosed, TooManyChanges),
     )
     async def patch(self, room: str) -> None:
         number = self.room_number(room)
         identity = await self.identity()
-        title = self.body(Renaming).title
-        renamed = await self.services.rooms.rename(identity, number, title)
+        change = self.body(Change)
+        if "keep_days" in change.model_fields_set:
+            await self.services.rooms.keep(identity, number, change.keep_days)
+        if change.title is not None:
+            await self._rename(identity, number, change.title)
+        changed = await self.services.rooms.show(identity, number)
+        self.write_json(_with_hosts(changed, self.services.topology))
+
+    async def _rename(self, identity: Identity, number: int, title: str) -> None:
+        await self.services.rooms.rename(identity, number, title)
         # Instant, so it may be lost; a closed room has nobody to tell, and too many orders in a row
         # are told by the last one's title all the same.
         with suppress(RoomClosed, RateLimited, NoCapacity):
@@ -164,7 +187,6 @@ class RoomHandler(ApiHandler):
                 importance=Importance.INSTANT,
                 body={"title": title},
             )
-        self.write_json(_with_hosts(renamed, self.services.topology))
 
     @Operation(
         "Close a room",
@@ -249,6 +271,7 @@ def _as_json(view: RoomView, topology: Topology) -> ShownRoom:
         "title": room.title,
         "created_at": timestamp(room.created_at),
         "closed_at": None if room.closed_at is None else timestamp(room.closed_at),
+        "keep_days": room.keep_days,
         "role": role,
         "destinations": destinations,
     }

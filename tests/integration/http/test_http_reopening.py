@@ -111,6 +111,23 @@ async def test_a_room_has_another_title_and_those_in_it_are_told(
 
 
 @pytest.mark.gen_test
+async def test_a_room_may_keep_what_is_said_for_less_long(call: Call, room: str) -> None:
+    assert (await call("GET", room, user="bob")).json["keep_days"] is None
+    changed = await call("PATCH", room, user="anna", json={"keep_days": 30})
+    assert (changed.json["keep_days"], changed.json["title"]) == (30, "Maths")
+    # Whoever is there may know for how long.
+    assert (await call("GET", room, user="bob")).json["keep_days"] == 30
+    copied = await call("POST", f"{room}/copy", user="anna", roles=("host",), json={})
+    assert copied.json["keep_days"] == 30
+    both = await call("PATCH", room, user="anna", json={"title": "Art", "keep_days": None})
+    assert (both.json["keep_days"], both.json["title"]) == (None, "Art")
+    for wrong in ({}, {"keep_days": 0}, {"keep_days": "30"}, {"title": None}):
+        refused = await call("PATCH", room, user="anna", json=wrong)
+        assert refused.problem == (400, "invalid_request")
+    assert (await call("PATCH", room, user="bob", json={"keep_days": 1})).status == 403
+
+
+@pytest.mark.gen_test
 async def test_only_hosts_open_and_rename(call: Call, room: str) -> None:
     for user in ("bob", "mallory"):
         opened = await call("POST", f"{room}/open", user=user)

@@ -30,6 +30,7 @@ async def test_a_new_room_comes_with_its_destinations_and_its_queue(
         "title": "수학",
         "created_at": answer.json["created_at"],
         "closed_at": None,
+        "keep_days": None,
         "role": "host",
         "destinations": {
             "public": "/topic/acdm.mo.interact.public.1",

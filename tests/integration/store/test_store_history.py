@@ -169,6 +169,30 @@ async def test_old_history_goes_and_the_numbering_goes_on(store: Store) -> None:
 
 
 @pytest.mark.gen_test
+async def test_a_room_may_keep_less_and_others_do_not_notice(store: Store) -> None:
+    shorter, other = [await new_stream(store) for _ in range(2)]
+    private = Stream(Audience.PRIVATE, shorter.room)
+    days = [NOON + n * DAY for n in range(4)]
+    for stream in (shorter, other, private):
+        said = stored(await store.append([draft(stream, at=day) for day in days]))
+        await store.mark_published([message.id for message in said])
+    now = NOON + 4 * DAY
+    assert await store.prune_rooms(now) == 0
+    await store.keep_room(shorter.room, 2)
+    found = await store.room(shorter.room)
+    assert found is not None
+    assert found.keep_days == 2
+    assert await store.prune_rooms(now) == 4
+    for stream, first in ((shorter, 3), (private, 3), (other, 1)):
+        page = await store.read(stream, after=0, limit=9)
+        assert (page.first, len(page.messages)) == (first, 5 - first)
+    await store.keep_room(shorter.room, None)
+    assert await store.prune_rooms(now + 9 * DAY) == 0
+    with pytest.raises(UnknownRoom):
+        await store.keep_room(other.room + 1000, 2)
+
+
+@pytest.mark.gen_test
 async def test_pruning_stops_at_what_is_still_in_the_outbox(store: Store) -> None:
     stream = await new_stream(store)
     kept = stored(await store.append([draft(stream, n) for n in range(4)]))

@@ -42,8 +42,18 @@ _LINTERS: Final = {
 #: Tier -> what it needs from the distribution.
 _TIERS: Final[dict[str, list[str]]] = {
     "unit": [],
-    "integration": ["npm", "pgbouncer", "postgresql", "prometheus", "systemd"],
-    "acceptance": ["apache2-bin", "chromium", "haproxy", "nginx", "npm", "postgresql"],
+    "integration": [
+        "apache2-bin",
+        "haproxy",
+        "libnginx-mod-stream",
+        "nginx",
+        "npm",
+        "pgbouncer",
+        "postgresql",
+        "prometheus",
+        "systemd",
+    ],
+    "acceptance": ["apache2-bin", "chromium", "npm", "postgresql"],
 }
 #: What gateways, and the commands of the tests, import.
 _COMPILED: Final = ("broker", "gateway", "scripts")

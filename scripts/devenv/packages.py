@@ -42,6 +42,7 @@ PRESENT: dict[str, Callable[[], bool]] = {
     # For systemd-analyze, which reads the units; nothing is started.
     "systemd": _has("systemd-analyze"),
     "nginx": _has("nginx"),
+    "libnginx-mod-stream": _has_file("nginx/modules/ngx_stream_module.so"),
     "haproxy": _has("haproxy"),
     # Without the service: the server and its modules alone.
     "apache2-bin": _has("apache2"),

@@ -8,8 +8,25 @@ from typing import Any
 from tornado.websocket import WebSocketClientConnection
 
 from broker.protocol.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits, serialise
+from broker.topology import Topology
+from gateway.http.contract.asyncapi import asyncapi
 
 TOPIC = "/topic/acdm.mo.interact.public.1"
+
+
+#: The frames of the contract, by their commands.
+_TOLD = {
+    message["name"]: message["headers"]
+    for message in asyncapi(Topology(), version="")["components"]["messages"].values()
+}
+
+
+def _check(frame: Frame) -> None:
+    """Fail unless the contract has a frame of the gateway's with these headers."""
+    told = _TOLD[frame.command]
+    names = {name for name, _ in frame.headers}
+    assert names <= set(told["properties"]) | {"content-length"}, frame
+    assert set(told["required"]) <= names, frame
 
 
 class Talk:
@@ -29,7 +46,9 @@ class Talk:
             assert data is not None
             raw = data if isinstance(data, bytes) else data.encode()
             self._waiting += [each for each in self._parser.feed(raw) if isinstance(each, Frame)]
-        return self._waiting.pop(0)
+        frame = self._waiting.pop(0)
+        _check(frame)
+        return frame
 
     async def keep(self, key: str, body: Any, *headers: tuple[str, str]) -> Frame:
         """SEND with a key; the answer."""

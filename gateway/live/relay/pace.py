@@ -14,10 +14,11 @@ from typing import Final
 #: Relays that are opened at a time, whatever the nodes do, and at most.
 LEAST: Final = 32
 MOST: Final = 256
-#: Seconds: an answer within the first is a soon one, one beyond the second is late. A node has four
-#: for it (``broker.dial_timeout``).
-SOON: Final = 0.5
-LATE: Final = 1.0
+#: Seconds: an answer within the first is soon, one beyond the second is late. A node has four
+#: (``broker.dial_timeout``). The last of 500 that come at once through a proxy, which lets in all
+#: of them, wait three.
+SOON: Final = 1.0
+LATE: Final = 2.0
 #: What remains of the number after a late answer, or a failure.
 _LESS: Final = 0.5
 

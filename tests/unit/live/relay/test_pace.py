@@ -47,5 +47,6 @@ def test_those_that_are_late_together_count_once() -> None:
         pace.answered(began=began, now=began + LATE + 0.5, full=True)
     assert pace.at_once == 100
     # This one began when there were fewer already.
-    pace.failed(began=11.6, now=12.0)
+    began = 10.0 + LATE + 0.5
+    pace.failed(began=began, now=began + 0.5)
     assert pace.at_once == 50

@@ -21,6 +21,7 @@ _WITHIN: Final = 0.8
 _DONE_WITHIN: Final = 3.0
 
 _STATE: Final = "admin.state"
+_PAST: Final = "admin.past"
 _PAGE: Final = "admin.connections"
 _ORDER: Final = "admin.order"
 _DRAINED: Final = "admin.drained"
@@ -62,6 +63,7 @@ class Gateways:
         self._learned = False
         self._sample = Sample(0, 0, 0, 0, None, None, 0, 0, 0)
         bus.answer(_STATE, self._answer_state)
+        bus.answer(_PAST, self._answer_past)
         bus.answer(_PAGE, self._answer_page)
         bus.answer(_ORDER, self._answer_order)
         bus.answer(_DRAINED, self._answer_drained)
@@ -84,6 +86,15 @@ class Gateways:
             "gateways": [self._answer_state(asked), *others],
             "missing": answers.missing,
         }
+
+    async def hours(self, hours: int) -> tuple[dict[str, Any], Mapping[str, str]]:
+        """Each gateway's samples of the last hours, this one's first, and the gateways that did not
+        answer; one of an earlier version has none."""
+        asked = {"hours": hours}
+        answers = await self._bus.ask(_PAST, asked, within=_WITHIN)
+        return {self._bus.gateway: self._answer_past(asked), **dict(answers.items())}, (
+            answers.missing
+        )
 
     async def page(self, query: Query) -> tuple[Page, Mapping[str, str]]:
         """One page of all gateways' connections, and the gateways that did not answer."""
@@ -146,6 +157,9 @@ class Gateways:
         after = asked["after"].get(self._bus.gateway, 0)
         state = self._overview.state(self._sample, after=after)
         return state | {"past": self._overview.past()} if asked["past"] else state
+
+    def _answer_past(self, asked: Mapping[str, Any]) -> list[Sample]:
+        return self._overview.hours(asked["hours"])
 
     async def _answer_page(self, asked: Mapping[str, Any]) -> dict[str, Any]:
         after = asked["after"]

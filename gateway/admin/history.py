@@ -1,9 +1,10 @@
-"""The last quarter of an hour, second by second, for the charts."""
+"""The last quarter of an hour, second by second, and the last day, minute by minute, for the
+charts. In memory: a day is 1,440 rows, and a gateway that starts anew begins with none."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import groupby
 from statistics import fmean
@@ -14,6 +15,10 @@ from gateway.observe.histogram import Histogram, quantile
 
 #: Seconds that are kept.
 KEPT: Final = 900
+#: Minutes that are kept.
+MINUTES: Final = 1440
+#: Points of a chart over hours at most.
+_POINTS: Final = 240
 
 
 class Sample(NamedTuple):
@@ -63,6 +68,9 @@ class SampleHistory:
         self._gauges = gauges
         self._clock = clock
         self._samples: deque[Sample] = deque(maxlen=kept)
+        self._minutes: deque[Sample] = deque(maxlen=MINUTES)
+        #: The samples of the minute that goes on.
+        self._minute: list[Sample] = []
         self._seen = self._counters()
         self._seen_at = clock()
 
@@ -87,15 +95,22 @@ class SampleHistory:
             (counts.failed_logins - before.failed_logins) / seconds,
         )
         self._samples.append(sample)
+        if self._minute and _start(self._minute[0].at, 60) != _start(sample.at, 60):
+            self._minutes.append(_merged(_start(self._minute[0].at, 60), self._minute))
+            self._minute = []
+        self._minute.append(sample)
         return sample
 
     def every(self, seconds: int) -> list[Sample]:
         """All samples, averaged over ``seconds`` each, as a chart of a few hundred pixels shows
         them. Of the latency the worst value counts."""
-        return [
-            _merged(at, list(group))
-            for at, group in groupby(self._samples, key=lambda s: s.at - s.at % seconds)
-        ]
+        return _averaged(self._samples, seconds)
+
+    def hours(self, hours: int) -> list[Sample]:
+        """The last ``hours``, up to 24, in 240 points at most."""
+        since = self._clock() - 3600 * hours
+        recent = [sample for sample in self._minutes if sample.at >= since]
+        return _averaged(recent, max(60, 3600 * hours // _POINTS))
 
     def _counters(self) -> _Counts:
         gauges = self._gauges
@@ -106,6 +121,17 @@ class SampleHistory:
             gauges.failed_logins(),
             tuple(gauges.latency.counts),
         )
+
+
+def _start(at: int, seconds: int) -> int:
+    return at - at % seconds
+
+
+def _averaged(samples: Iterable[Sample], seconds: int) -> list[Sample]:
+    return [
+        _merged(at, list(group))
+        for at, group in groupby(samples, key=lambda sample: _start(sample.at, seconds))
+    ]
 
 
 def _merged(at: int, samples: list[Sample]) -> Sample:

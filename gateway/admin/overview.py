@@ -54,6 +54,10 @@ class Overview:
         """The past for the charts."""
         return self.history.every(_STEP)
 
+    def hours(self, hours: int) -> list[Sample]:
+        """The past for the charts over hours."""
+        return self.history.hours(hours)
+
 
 def _placed(feeds: list[str | None], nodes: int) -> list[str | None]:
     """Whether every feed has a node of its own; with a single node the second feed needs none."""

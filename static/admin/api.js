@@ -3,6 +3,7 @@ import { Problem } from "../interact/problem.js";
 import { request } from "../interact/request.js";
 
 /** @typedef {import("./picture.js").State} State */
+/** @typedef {import("./picture.js").Sample} Sample */
 
 /**
  * @typedef {object} Connection
@@ -95,6 +96,11 @@ export class AdminApi {
   /** @param {Query} query @returns {Promise<Page>} */
   connections(query) {
     return this.call("GET", `/api/admin/connections?${new URLSearchParams({ ...query })}`);
+  }
+
+  /** The charts' past. @param {number} hours @returns {Promise<{gateways: Record<string, Sample[]>}>} */
+  past(hours) {
+    return this.call("GET", `/api/admin/history?hours=${hours}`);
   }
 
   /** @param {Criteria} criteria @returns {Promise<{events: Entry[], next?: string}>} */

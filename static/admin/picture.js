@@ -106,9 +106,32 @@ export class Picture {
    * @returns {[number[], ...(number | null)[][]]}
    */
   series(...columns) {
-    const times = new Set([...this.#samples.values()].flatMap((samples) => [...samples.keys()]));
+    return this.#series(this.#samples, columns);
+  }
+
+  /**
+   * The same of another time, for the gateways that have been seen.
+   *
+   * @param {Record<string, Sample[]>} past
+   * @param {...number} columns
+   */
+  seriesOf(past, ...columns) {
+    const samples = this.gateways.map((gateway) => /** @type {const} */ ([
+      gateway,
+      new Map((past[gateway] ?? []).map((each) => [each[0], each])),
+    ]));
+    return this.#series(new Map(samples), columns);
+  }
+
+  /**
+   * @param {Map<string, Map<number, Sample>>} of
+   * @param {number[]} columns
+   * @returns {[number[], ...(number | null)[][]]}
+   */
+  #series(of, columns) {
+    const times = new Set([...of.values()].flatMap((samples) => [...samples.keys()]));
     const sorted = [...times].sort((a, b) => a - b);
-    const lines = [...this.#samples.values()].flatMap((samples) =>
+    const lines = [...of.values()].flatMap((samples) =>
       columns.map((column) => sorted.map((at) => samples.get(at)?.[column] ?? null)),
     );
     return [sorted, ...lines];

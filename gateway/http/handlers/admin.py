@@ -230,6 +230,21 @@ class AdminConnectionsHandler(AdminHandler):
         self.write_json(answer)
 
 
+class HistoryQuery(Body):
+    """The query of the charts' past; its values come as text."""
+
+    hours: Annotated[int, Field(strict=False, ge=1, le=24)] = 1
+
+
+class AdminHistoryHandler(AdminHandler):
+    """The charts' past over hours, of each gateway."""
+
+    async def get(self) -> None:
+        hours = self.query(HistoryQuery).hours
+        gateways, missing = await self.services.admin.gateways.hours(hours)
+        self.write_json({"gateways": gateways, "missing": missing})
+
+
 def aware(moment: datetime) -> datetime:
     """The moment in UTC. The ``ValueError`` says that its zone is missing."""
     if moment.tzinfo is None:

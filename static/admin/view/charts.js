@@ -1,5 +1,5 @@
 import uPlot from "../../vendor/uplot/index.js";
-import { element } from "../../shared/element.js";
+import { element, field } from "../../shared/element.js";
 import { AT } from "../picture.js";
 import { HEIGHT, options } from "./plot.js";
 
@@ -10,9 +10,31 @@ import { HEIGHT, options } from "./plot.js";
 /**
  * A chart for each number of the gateways, with a line per gateway.
  *
- * @param {{i18n: I18n, format: Format}} context
+ * @param {{i18n: I18n, format: Format, api: import("../api.js").AdminApi}} context
  */
-export function charts({ i18n, format }) {
+export function charts({ i18n, format, api }) {
+  /** The samples of the hours that are shown; null: the live ones. @type {Record<string, import("../picture.js").Sample[]> | null} */
+  let past = null;
+  let asked = 0;
+  /** @type {Picture | null} */
+  let last = null;
+
+  const range = element(
+    "select",
+    { change: () => void load() },
+    ...[0, 1, 6, 24].map((hours) => element("option", { value: `${hours}` }, i18n.say(`charts.${hours}`))),
+  );
+  /** The data of hours come each minute; what is live comes by itself. */
+  async function load() {
+    const number = ++asked;
+    const hours = Number(range.value);
+    const found = hours ? await api.past(hours).catch(() => null) : null;
+    if (number !== asked) return;
+    past = found && found.gateways;
+    if (last) show(last);
+  }
+  setInterval(() => past && !document.hidden && void load(), 60_000);
+
   const number = { say: (/** @type {number} */ value) => format.number(value), least: 1 };
   const latency = { say: (/** @type {number} */ value) => format.latency(value), least: 1e-3 };
   const total = (/** @type {Picture} */ picture, /** @type {number} */ column) =>
@@ -51,12 +73,16 @@ export function charts({ i18n, format }) {
     "section",
     { "aria-labelledby": "charts-title" },
     element("h2", { id: "charts-title", class: "hidden-text" }, i18n.say("charts.title")),
+    element("div", { class: "range" }, field(i18n.say("charts.range"), range)),
     element("div", { class: "charts" }, ...cards.map(({ frame }) => frame)),
   );
-  return {
-    section,
-    show: (/** @type {Picture} */ picture) => cards.forEach(({ show }) => show(picture)),
-  };
+  return { section, show };
+
+  /** @param {Picture} picture */
+  function show(picture) {
+    last = picture;
+    cards.forEach((card) => card.show(picture));
+  }
 
   /**
    * @param {string} name
@@ -81,6 +107,17 @@ export function charts({ i18n, format }) {
     /** @type {uPlot | null} */
     let plot = null;
     let drawnFor = "";
+    /** @type {[number[], ...(number | null)[][]]} */
+    let data = [[]];
+    /** Whether somebody points at a place of the chart, whose values stand in the remark. */
+    let pointed = false;
+    const hover = (/** @type {number | null} */ index) => {
+      pointed = index !== null && data[0][index] !== undefined;
+      if (index === null || !pointed) return;
+      const values = data.slice(1).map((line) => line[index]);
+      const said = values.map((each) => (each == null ? "–" : unit.say(each)));
+      remark.textContent = `${format.hour(data[0][index])}: ${said.join(" · ")}`;
+    };
 
     const width = () => Math.max(120, place.clientWidth);
     new ResizeObserver(() => plot?.setSize({ width: width(), height: HEIGHT })).observe(place);
@@ -89,12 +126,12 @@ export function charts({ i18n, format }) {
     /** @param {Picture} picture */
     const show = (picture) => {
       value.textContent = now(picture);
-      remark.textContent = note(picture);
-      place.setAttribute("aria-label", i18n.say("chart.label", { title, now: value.textContent }));
-      const data = /** @type {any} */ (picture.series(...columns));
+      if (!pointed) remark.textContent = note(picture);
+      place.setAttribute("aria-label", i18n.say("chart.label", { title, range: i18n.say(`charts.${range.value}`), now: value.textContent }));
+      data = past ? picture.seriesOf(past, ...columns) : picture.series(...columns);
       const gateways = picture.gateways.join(" ");
       if (plot && drawnFor === gateways) {
-        plot.setData(data);
+        plot.setData(/** @type {any} */ (data));
         return;
       }
       plot?.destroy();
@@ -106,8 +143,9 @@ export function charts({ i18n, format }) {
           lines: columns.length,
           hour: (at) => format.hour(at),
           unit,
+          hover,
         }),
-        data,
+        /** @type {any} */ (data),
         place,
       );
     };

@@ -15,9 +15,10 @@ export const COLOURS = 6;
  * @param {(at: number) => string} parts.hour says a time
  * @param {{say: (value: number) => string, least: number}} parts.unit says a value; the chart
  *   reaches to the least at least
+ * @param {(index: number | null) => void} parts.hover the place in the data that is pointed at
  * @returns {Options}
  */
-export function options({ width, gateways, lines, hour, unit }) {
+export function options({ width, gateways, lines, hour, unit, hover }) {
   const styles = getComputedStyle(document.documentElement);
   const colour = (/** @type {string} */ property) => styles.getPropertyValue(property).trim();
   const axis = {
@@ -29,7 +30,8 @@ export function options({ width, gateways, lines, hour, unit }) {
     width,
     height: HEIGHT,
     padding: [8, 6, 0, 0],
-    cursor: { show: false },
+    cursor: { y: false, drag: { x: false, y: false } },
+    hooks: { setCursor: [({ cursor }) => hover(cursor.idx ?? null)] },
     legend: { show: false },
     scales: { y: { range: (_, __, most) => [0, Math.max(most * 1.1, unit.least)] } },
     axes: [

@@ -212,6 +212,11 @@ def test_nothing_is_cut_off_and_axe_finds_nothing_grave(
     _is_sound(page, width)
     page.keyboard.press("Escape")
     _is_sound(page, width)
+    tile = page.locator(".tile").first
+    tile.locator(".u-over").hover()
+    expect(tile.locator(".soft")).to_have_text(re.compile(r"^\d\d:\d\d: "))
+    page.get_by_label("Time range").select_option(label="The last hour")
+    expect(page.get_by_role("img", name="Connections, The last hour")).to_be_visible()
     page.evaluate("location.hash = '#/room/1'")
     expect(page.get_by_role("heading", name="Room 1")).to_be_visible()
     expect(page.locator(".facts dd").first).to_be_visible(timeout=SOON)

@@ -45,6 +45,17 @@ test("the past comes first, then a point a second; a gateway without one has a g
   ]);
 });
 
+test("hours have the lines of the gateways that are shown, in the same order", () => {
+  const picture = new Picture();
+  picture.take(told([state("a"), state("b")]));
+  const past = { b: [[600, 7, 0, 0, null, null, 0]], a: [[540, 1, 0, 0, null, null, 0]], gone: [] };
+  assert.deepEqual(picture.seriesOf(/** @type {any} */ (past), AT.connections), [
+    [540, 600],
+    [1, null],
+    [null, 7],
+  ]);
+});
+
 test("what is older than a quarter of an hour is forgotten, a gateway that is gone for so long too", () => {
   const picture = new Picture();
   picture.take(told([state("a", { at: 1000 }), state("b", { at: 1000 })]));

@@ -67,3 +67,19 @@ def test_the_past_is_bounded_and_thinned_without_hiding_a_bad_moment() -> None:
     assert [sample.at for sample in past] == [110, 115, 120]
     assert [sample.connections for sample in past] == [11.5, 16.0, 19.0]
     assert [sample.p99 for sample in past] == [1.0, None, None]
+
+
+def test_hours_are_minutes_of_averages_that_outlive_the_seconds_in_few_points() -> None:
+    gateway = Gateway(kept=10)
+    gateway.now = 0.0
+    for second in range(1, 2 * 3600 + 1):
+        gateway.after(1, connections=second // 60)
+    hour = gateway.history.hours(1)
+    assert [sample.at for sample in hour] == [60 * minute for minute in range(60, 120)]
+    assert [sample.connections for sample in hour] == [float(minute) for minute in range(60, 120)]
+    assert len(gateway.history.hours(24)) == 20
+    for _ in range(25 * 60):
+        gateway.after(60)
+    day = gateway.history.hours(24)
+    assert len(day) <= 240
+    assert day[0].at >= gateway.now - 24 * 3600 - 360

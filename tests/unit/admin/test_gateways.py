@@ -53,7 +53,7 @@ class Gateway:
         self.links: list[LinkReport] = []
         self.learned = 0
         self.drain = Drain(lasts=0.0, rng=rng)
-        history = SampleHistory(
+        self.history = history = SampleHistory(
             Gauges(
                 connections=lambda: len(self.registry),
                 deliveries=int,
@@ -403,5 +403,20 @@ def test_the_first_message_is_made_once_for_all_dashboards_of_a_second(
             await asyncio.sleep(1.5)
             assert await a.dashboard.beginning() is not first[0]
             assert asked.states == 2
+
+    run(scenario())
+
+
+def test_the_charts_have_hours_of_each_gateway_and_say_who_did_not_answer() -> None:
+    async def scenario() -> None:
+        async with two() as (_, first, second):
+            for _ in range(3):
+                await asyncio.sleep(60)
+                for gateway in (first, second):
+                    gateway.history.take()
+            found, missing = await first.gateways.hours(1)
+            assert list(found) == ["a", "b"]
+            assert [len(samples) for samples in found.values()] == [2, 2]
+            assert not missing
 
     run(scenario())

@@ -191,6 +191,11 @@ class BaseHandler(RequestHandler):
         self.set_status(document["status"])
         self.finish(json.dumps(document, ensure_ascii=False))
 
+    @property
+    def request_id(self) -> str | None:
+        """The id in ``X-Request-Id`` and in the log; also of what becomes a connection."""
+        return self._id
+
     def _take_id(self) -> str:
         self._id = logs.new_connection_id()
         logs.connection.set(self._id)
@@ -295,6 +300,7 @@ def account_for(
                 status=status,
                 user=handler.user,
                 address=address,
+                connection=handler.request_id,
                 budget=handler.refused_by,
                 room=_room_of(request.path.removeprefix(handler.settings.get("base_path", ""))),
             ):

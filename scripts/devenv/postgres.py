@@ -90,6 +90,23 @@ class Postgres:
         """Kill all its processes (SIGKILL)."""
         self._daemon.kill()
 
+    def pause(self) -> None:
+        """Freeze all its processes (SIGSTOP): connections stand, and nothing answers."""
+        for pid in self.pids:
+            os.kill(pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let it go on after :meth:`pause`."""
+        for pid in self.pids:
+            os.kill(pid, signal.SIGCONT)
+
+    def break_connections(self) -> None:
+        """End every connection to it but the one that says so."""
+        self.sql(
+            "select pg_terminate_backend(pid) from pg_stat_activity"
+            " where pid <> pg_backend_pid() and backend_type = 'client backend'"
+        )
+
     def destroy(self) -> None:
         """Stop it and delete its data."""
         self._daemon.kill()

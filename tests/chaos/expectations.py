@@ -40,6 +40,9 @@ PRICES = {
         closes_topics=True, closes_queues=True, fails_posts=True, own_gateway=True, code=1012
     ),
     Kind.RESTART_POSTGRES: Price(fails_posts=True),
+    Kind.FREEZE_POSTGRES: Price(fails_posts=True),
+    # Each call that was in hand; the next one has a new connection.
+    Kind.BREAK_POOLS: Price(fails_posts=True),
     Kind.CUT_CLIENTS: Price(),
     Kind.STALL_READERS: Price(closes_topics=True, closes_queues=True, code=4008),
 }

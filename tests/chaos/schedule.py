@@ -16,6 +16,8 @@ class Kind(StrEnum):
     KILL_GATEWAY = "kill-gateway"
     DRAIN_GATEWAY = "drain-gateway"
     RESTART_POSTGRES = "restart-postgres"
+    FREEZE_POSTGRES = "freeze-postgres"
+    BREAK_POOLS = "break-pools"
     CUT_CLIENTS = "cut-clients"
     STALL_READERS = "stall-readers"
 
@@ -54,6 +56,9 @@ _ODDS: dict[Kind, tuple[int, tuple[float, float], float]] = {
     Kind.KILL_GATEWAY: (4, (1, 15), 4),
     Kind.DRAIN_GATEWAY: (2, (1, 10), 4),
     Kind.RESTART_POSTGRES: (2, (0, 0), 3),
+    # Shorter and longer than a call to the database may take, and than a lease.
+    Kind.FREEZE_POSTGRES: (2, (2, 30), 10),
+    Kind.BREAK_POOLS: (2, (0, 0), 1),
     Kind.CUT_CLIENTS: (3, (0, 0), 1),
     Kind.STALL_READERS: (2, (10, 40), 1),
 }
@@ -107,5 +112,5 @@ def _target(kind: Kind, rng: Random, breakable: Breakable) -> int:
             return rng.randint(1, 10)
         case Kind.ALL_NODES_DOWN:
             return breakable.nodes
-        case Kind.RESTART_POSTGRES:
+        case Kind.RESTART_POSTGRES | Kind.FREEZE_POSTGRES | Kind.BREAK_POOLS:
             return 1

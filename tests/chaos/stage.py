@@ -63,9 +63,9 @@ class Stage:
                 self._gateways[fault.target].kill()
             case Kind.DRAIN_GATEWAY:
                 self._gateways[fault.target].stop()
-            case Kind.RESTART_POSTGRES:
+            case Kind.RESTART_POSTGRES | Kind.FREEZE_POSTGRES | Kind.BREAK_POOLS:
                 assert self._postgres is not None
-                self._postgres.restart()
+                _break(self._postgres, fault.kind)
 
     def _mend(self, number: int, fault: Fault) -> None:
         match fault.kind:
@@ -76,6 +76,9 @@ class Stage:
                 self.cluster.start()
             case Kind.KILL_GATEWAY | Kind.DRAIN_GATEWAY:
                 self._gateways[fault.target].start()
+            case Kind.FREEZE_POSTGRES:
+                assert self._postgres is not None
+                self._postgres.resume()
         for gateway in self._gateways:
             gateway.await_ready()
 
@@ -94,3 +97,13 @@ class Stage:
         self._journal.note("operator", fault=number, why="the cluster had to be started again")
         self.cluster.stop()
         self.cluster.start()
+
+
+def _break(postgres: Postgres, kind: Kind) -> None:
+    match kind:
+        case Kind.RESTART_POSTGRES:
+            postgres.restart()
+        case Kind.FREEZE_POSTGRES:
+            postgres.pause()
+        case Kind.BREAK_POOLS:
+            postgres.break_connections()

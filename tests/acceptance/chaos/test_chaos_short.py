@@ -18,6 +18,8 @@ _FAULTS = (
     Fault(Kind.CUT_CLIENTS, 4, seconds=0, calm=1),
     Fault(Kind.KILL_GATEWAY, 1, seconds=2, calm=3),
     Fault(Kind.RESTART_POSTGRES, 1, seconds=0, calm=3),
+    Fault(Kind.BREAK_POOLS, 1, seconds=0, calm=2),
+    Fault(Kind.FREEZE_POSTGRES, 1, seconds=6, calm=2),
     Fault(Kind.DRAIN_GATEWAY, 0, seconds=1, calm=3),
     Fault(Kind.HANG_NODE, 2, seconds=5, calm=1),
 )

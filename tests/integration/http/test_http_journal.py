@@ -39,7 +39,8 @@ async def test_orders_and_refusals_are_found_with_who_gave_them_and_whom_they_co
     call: Call, room: str, gateway: Gateway, observer: Call
 ) -> None:
     await call("POST", "/api/admin/disconnect", user="root", roles=("admin",), json=ORDERS["admit"])
-    assert (await call("GET", f"{room}/members", user="stranger")).status == 403
+    refused = await call("GET", f"{room}/members", user="stranger")
+    assert refused.status == 403
     await gateway.journal_writer.write()
     (order,) = await events(observer, "?user=kim&kind=action,node")
     assert (order["code"], order["by"], order["gateway"]) == (
@@ -50,6 +51,8 @@ async def test_orders_and_refusals_are_found_with_who_gave_them_and_whom_they_co
     (refusal,) = await events(observer, "?user=stranger")
     assert (refusal["kind"], refusal["status"], refusal["room"]) == ("refusal", 403, 1)
     assert await events(observer, "?room=1&kind=refusal") == [refusal]
+    id = refused.headers["X-Request-Id"]
+    assert await events(observer, f"?connection={id}") == [refusal]
     assert await events(observer, f"?to={refusal['at']}&user=stranger") == []
     assert await events(observer, f"?from={refusal['at']}&user=stranger") == [refusal]
 

@@ -200,6 +200,9 @@ def test_a_frame_that_breaks_the_contract_is_an_error(story: Story) -> None:
         (Kind.ALL_NODES_DOWN, "host", set()),
         (Kind.RESTART_POSTGRES, "sub", {Rule.KEPT_OPEN}),
         (Kind.RESTART_POSTGRES, "host", {Rule.KEPT_OPEN}),
+        (Kind.FREEZE_POSTGRES, "sub", {Rule.KEPT_OPEN}),
+        (Kind.FREEZE_POSTGRES, "host", {Rule.KEPT_OPEN}),
+        (Kind.BREAK_POOLS, "host", {Rule.KEPT_OPEN}),
         (Kind.STALL_READERS, "sub", {Rule.KEPT_OPEN}),
         (Kind.KILL_GATEWAY, "sub", set()),
         (Kind.KILL_GATEWAY, "host", set()),
@@ -258,6 +261,7 @@ def test_sockets_cut_by_the_client_and_those_never_open_were_not_closed(
         (Kind.ALL_NODES_DOWN, {Rule.ANSWERING}),
         (Kind.KILL_NODE, {Rule.ANSWERING}),
         (Kind.RESTART_POSTGRES, set()),
+        (Kind.FREEZE_POSTGRES, set()),
         (Kind.KILL_GATEWAY, set()),
     ],
 )

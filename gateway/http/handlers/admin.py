@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal, NotRequired, Self
 
@@ -16,6 +16,7 @@ from typing_extensions import TypedDict
 from gateway.admin.connections import Key, Query, Row, Sort
 from gateway.admin.dashboard import Viewer
 from gateway.admin.gateways import Done
+from gateway.admin.history import Sample
 from gateway.admin.orders import AdminAction, Order
 from gateway.domain.erasure import Erasure
 from gateway.domain.identity import Identity
@@ -236,9 +237,24 @@ class HistoryQuery(Body):
     hours: Annotated[int, Field(strict=False, ge=1, le=24)] = 1
 
 
+class ShownPast(TypedDict):
+    """The past of each gateway. A sample: its time (Unix), connections, deliveries and posts per
+    second, the latency's p50 and p99 in seconds, the outbox, logins and failed ones per second.
+    ``missing``: the gateways that have not answered, and why."""
+
+    gateways: Mapping[str, Sequence[Sample]]
+    missing: Mapping[str, str]
+
+
 class AdminHistoryHandler(AdminHandler):
     """The charts' past over hours, of each gateway."""
 
+    @Operation(
+        "Show the charts' past over hours",
+        who=Who.OBSERVER,
+        query=HistoryQuery,
+        answers={200: Answer("Samples, at most 240 of a gateway.", ShownPast)},
+    )
     async def get(self) -> None:
         hours = self.query(HistoryQuery).hours
         gateways, missing = await self.services.admin.gateways.hours(hours)

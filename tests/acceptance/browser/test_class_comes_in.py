@@ -2,7 +2,7 @@
 
 Three of the thirty are pages in Chromium, on phones; the others do what a page does, without one:
 they call the API and follow the topic with a STOMP client. Thirty browsers would only measure the
-machine. The gateway is below a path of its host, so this also tries the pages there.
+machine. The gateway is below a path of its host, so this also tries the room pages there.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.acceptance.browser.accounts import PASSWORD, add_accounts
-from tests.acceptance.browser.conftest import Visit, Watch
-from tests.acceptance.browser.dashboard import SOON
+from tests.acceptance.browser.accounts import add_accounts
+from tests.acceptance.browser.conftest import Visit
 from tests.acceptance.browser.visitor import PATIENCE, Visitor
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import StompClient
@@ -182,13 +181,3 @@ def _reads(pages: list[Visitor], said: tuple[str, ...]) -> None:
         expect(page.page.get_by_role("log", name="Talk").locator(".said .text")).to_have_text(
             list(said), timeout=PATIENCE
         )
-
-
-def test_the_admin_s_pages_work_below_the_path(gateway: GatewayProcess, watch: Watch) -> None:
-    root = ("user", "add", "--password-stdin", "root", "--role", "admin")
-    assert gateway.command(*root, stdin=f"{PASSWORD}\n")[0] == 0
-    page = watch(gateway)
-    page.locator(f'a[href="{BELOW}/admin/accounts"]').click()
-    expect(page.get_by_text("hana", exact=True).first).to_be_visible()
-    page.locator(f'a[href="{BELOW}/admin"]').click()
-    expect(page.locator(".line[data-state=on]")).to_be_visible(timeout=SOON)

@@ -44,10 +44,12 @@ _TIERS: Final[dict[str, list[str]]] = {
     "unit": [],
     "integration": [
         "apache2-bin",
+        "curl",
         "haproxy",
         "libnginx-mod-stream",
         "nginx",
         "npm",
+        "openssl",
         "pgbouncer",
         "postgresql",
         "prometheus",

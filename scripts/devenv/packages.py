@@ -41,6 +41,9 @@ PRESENT: dict[str, Callable[[], bool]] = {
     "prometheus": _has("promtool"),
     # For systemd-analyze, which reads the units; nothing is started.
     "systemd": _has("systemd-analyze"),
+    # What the documents tell a reader to type.
+    "curl": _has("curl"),
+    "openssl": _has("openssl"),
     "nginx": _has("nginx"),
     "libnginx-mod-stream": _has_file("nginx/modules/ngx_stream_module.so"),
     "haproxy": _has("haproxy"),

@@ -25,7 +25,7 @@ export function journal({ i18n, format, api }, subject) {
   let asked = 0;
 
   const text = () => element("input", { dir: "auto", autocomplete: "off", spellcheck: "false" });
-  const moment = () => element("input", { type: "datetime-local" });
+  const moment = () => element("input", { type: "datetime-local", dir: "auto" });
   const inputs = { user: text(), room: text(), address: text(), from: moment(), to: moment() };
   inputs.room.inputMode = "numeric";
   const kinds = element(

@@ -6,7 +6,13 @@ Playwright's `set_offline` leaves WebSockets alone that are open already.
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from random import Random
 from threading import Event, Thread
+from typing import Final
+
+#: Seconds, and the part of what is sent.
+LATE: Final = 0.4
+BROKEN: Final = 0.1
 
 
 class Cable:
@@ -17,6 +23,9 @@ class Cable:
         self._port = port
         self._target = target
         self._plugged_in = True
+        self._chance: Random | None = None
+        #: Connections that the bad line has broken.
+        self.breaks = 0
         self._passing = asyncio.Event()
         self._passing.set()
         self._dead: list[asyncio.Event] = []
@@ -41,6 +50,11 @@ class Cable:
         """As :meth:`hold`, for ever, for the connections that are there: to both ends they seem to
         stand. New ones work, as after a sleep."""
         self._call(self._replace_passing)
+
+    def degrade(self, chance: Random | None) -> None:
+        """A bad line: what is sent comes up to :data:`LATE` seconds late, and one in ten times it
+        is lost with its connection. None: a good one again."""
+        self._chance = chance
 
     def release(self) -> None:
         self._call(self._go_on_passing)
@@ -88,6 +102,12 @@ class Cable:
         try:
             while data := await reader.read(65_536):
                 await passing.wait()
+                if (chance := self._chance) is not None:
+                    await asyncio.sleep(LATE * chance.random())
+                    if chance.random() < BROKEN:
+                        self.breaks += 1
+                        writer.transport.abort()
+                        return
                 writer.write(data)
                 await writer.drain()
         except ConnectionError:

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -119,6 +120,27 @@ def test_everything_missed_without_a_network_is_there_once_and_in_order(
         "paul: said without a network",
         "hana: after",
     }
+
+
+def test_on_a_bad_line_a_lesson_goes_on_and_nothing_is_lost_or_doubled(
+    far_away: ExamplePage, cable: Cable, gateway: GatewayProcess, room: int
+) -> None:
+    lines = far_away.page.get_by_role("listitem")
+    cable.degrade(Random(16))  # noqa: S311 - chance, not a secret
+    spoken = 0
+    while cable.breaks < 4:
+        gateway.post(room, "hana", f"hana's {spoken}")
+        far_away.say(f"paul's {spoken}")
+        spoken += 1
+        assert spoken < 40, "the line is too good"
+        expect(lines).to_have_count(2 * spoken, timeout=60_000)
+    cable.degrade(None)
+    said = [
+        f"{message['sender']}: {message['body']}"
+        for message in gateway.history(room, "hana")["messages"]
+    ]
+    assert lines.all_inner_texts() == said
+    assert len(said) == 2 * spoken
 
 
 def test_a_network_that_is_back_is_used_at_once(

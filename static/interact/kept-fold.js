@@ -124,7 +124,14 @@ export class KeptFold {
 
   /** An answer about an entry that is shown again, which says nothing of the others. @param {StatePage} page @returns {KeptChange[]} */
   shown({ state }) {
-    return state.flatMap((message) => (message.body === null ? [] : put(this.#entries, message)));
+    return state.flatMap((message) => {
+      // What has come since the gateway was asked is newer, also if it clears the entry.
+      const newest = this.#since.get(nameOf(...entryOf(message)))?.seq ?? 0;
+      if (message.body === null || newest > Number(message.seq)) return [];
+      // A read from nothing may have passed its place before it was shown again.
+      if (this.#next !== null) put(this.#next, message);
+      return put(this.#entries, message);
+    });
   }
 
   /** @param {number} seq */

@@ -124,17 +124,32 @@ export class StateFollowing {
     }
   }
 
-  /** @param {KeptChange[]} changes */
-  #tell(changes) {
+  /** @param {KeptChange[]} found */
+  #tell(found) {
+    const isVeiled = this.isVeiled();
+    const changes = isVeiled ? found.flatMap((change) => this.#veiled(change)) : found;
     if (changes.length === 0) return;
     this.changed(changes);
-    if (!this.isVeiled()) return;
+    if (!isVeiled) return;
     for (const { key, author, message } of changes) {
       const seq = author === null ? hiddenSeq(key) : null;
       if (seq === null) continue;
       if (message !== null) this.#tell(this.fold.hide(seq));
       else this.run(this.#show(seq));
     }
+  }
+
+  /**
+   * A change without what hosts had hidden before it came: an answer may be older than that.
+   *
+   * @param {KeptChange} change
+   * @returns {KeptChange[]}
+   */
+  #veiled(change) {
+    const { message, before } = change;
+    if (message === null || this.fold.get(`hidden:${message.seq}`) === null) return [change];
+    if (this.fold.hide(Number(message.seq)).length === 0) return [change];
+    return before === null ? [] : [{ ...change, message: null }];
   }
 
   /** Read the entry that hosts show again, if the message was one: this page may have come while it was hidden. @param {number} seq */

@@ -197,3 +197,69 @@ test("whatever comes, is lost, repeated or read in between, the state is the fol
     );
   }
 });
+
+/** A following of a veiled user, whose answers the test gives when it likes, and the texts that were shown. */
+function veiled() {
+  const ending = new AbortController();
+  const [fold, asked, shown] = [new KeptFold(), [], new Set()];
+  const following = new StateFollowing({
+    fold,
+    channel: { isOpen: true, join() {}, leave() {} },
+    ask: (query) => new Promise((answer) => asked.push({ query, answer })),
+    isVeiled: () => true,
+    changed: (changes) => changes.forEach(({ message: now }) => now && shown.add(now.body)),
+    run: (task) => task.catch((error) => ending.signal.aborted || assert.fail(error)),
+    patience: {
+      random: () => 0.5,
+      signal: ending.signal,
+      nap: async () => {},
+      wait: (milliseconds) => (milliseconds === 1_000 ? turn() : new Promise(() => {})),
+    },
+  });
+  const answer = async (...answers) => {
+    await turn();
+    asked.shift().answer(page(...answers));
+    await turn();
+  };
+  return { fold, following, answer, shown, end: () => ending.abort() };
+}
+
+const mias = (seq, key, body) => kept(seq, key, body, { role: "participant", sender: "mia" });
+
+test("what is hidden while a state is read in parts is not brought back by the part before", async () => {
+  const { fold, following, answer, shown, end } = veiled();
+  const opening = following.open();
+  await answer([mias(1, "score:a", "rude")], { whole: true, complete: false });
+  following.receive(kept(6, "hidden:1", { seq: 1 }));
+  await answer([kept(5, "poll:1", "open")]);
+  await opening;
+  assert.equal(fold.get("score:a", "mia"), null);
+  assert.deepEqual([...shown].filter((body) => typeof body === "string"), ["open"]);
+  end();
+});
+
+test("an answer about what is shown again does not bring back what was hidden or cleared since", async () => {
+  for (const since of [kept(4, "hidden:1", { seq: 1 }), mias(4, "score:a", null)]) {
+    const { fold, following, answer, shown, end } = veiled();
+    const opening = following.open();
+    await answer([kept(2, "hidden:1", { seq: 1 })], { whole: true });
+    await opening;
+    following.receive(kept(3, "hidden:1", null));
+    await turn();
+    following.receive(since);
+    await answer([mias(1, "score:a", "rude")], { complete: false });
+    assert.equal(fold.get("score:a", "mia"), null);
+    assert.equal(shown.has("rude"), false);
+    end();
+  }
+});
+
+test("what is shown again while a state is read in parts stays", () => {
+  const fold = read(kept(2, "hidden:1", { seq: 1 }));
+  fold.begin();
+  fold.read(page([kept(2, "hidden:1", { seq: 1 })], { whole: true, complete: false }));
+  fold.take(kept(4, "hidden:1", null));
+  fold.shown(page([mias(1, "score:a", "kind")], { complete: false }));
+  fold.read(page([kept(3, "poll:1", "open")]));
+  assert.deepEqual(fold.entries().map(({ key }) => key), ["score:a", "poll:1"]);
+});

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ import asyncpg
 import pytest
 from alembic import command
 from sqlalchemy import Connection, create_engine, inspect, text
+from sqlalchemy.ext.asyncio import create_async_engine
 from tornado.ioloop import IOLoop
 
 from gateway.domain.room import MemberRole
@@ -28,6 +30,10 @@ from tests.integration.store.content import MEMBERS, NOON
 
 _PROJECT = Path(__file__).parents[3]
 
+_WAITERS = """
+SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
+WHERE datname = current_database() AND NOT granted
+"""
 #: A migration of a version to come, which only adds.
 _FUTURE = """
 import sqlalchemy as sa
@@ -150,6 +156,30 @@ async def test_a_migration_does_not_keep_gateways_waiting_behind_a_backup(
     with newer_version():
         await (await Store.open(url, migrate=True)).close()
     await before.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.gen_test
+async def test_migrations_lock_tables_in_the_order_in_which_posts_do(
+    new_database: NewDatabase,
+) -> None:
+    """Otherwise each would wait for the other, and one of them fail."""
+    url = new_database()
+    engine = create_async_engine(url)
+    async with engine.begin() as connection:
+        await connection.run_sync(_migrated, schema.OLDEST)
+    await engine.dispose()
+    post = await asyncpg.connect(url.replace("+asyncpg", ""))
+    async with post.transaction():
+        await post.execute("SELECT id FROM rooms FOR NO KEY UPDATE")
+        migrating = asyncio.ensure_future(Store.open(url, migrate=True))
+        while not await post.fetchval(_WAITERS):
+            assert not migrating.done()
+            await asyncio.sleep(0.01)
+        # As an INSERT does.
+        await post.execute("LOCK TABLE streams, messages, kept IN ROW EXCLUSIVE MODE")
+    await post.close()
+    await (await migrating).close()
 
 
 # Migrations only add

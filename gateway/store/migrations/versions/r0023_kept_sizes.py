@@ -92,6 +92,9 @@ def _count_in_file(size: str) -> None:
 
 
 def _count_in_server(size: str) -> None:
+    # In the order in which posts lock: later migrations of the same transaction change `rooms`, and
+    # a post that has locked its room would wait for `kept`, and they for the post.
+    op.execute("LOCK TABLE rooms IN ACCESS EXCLUSIVE MODE")
     schema = op.get_bind().execute(sa.text("SELECT quote_ident(current_schema())")).scalar()
     old, new = ({"row": row, "size": size, "tables": f"{schema}."} for row in ("OLD", "NEW"))
     op.execute(

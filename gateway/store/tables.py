@@ -53,6 +53,7 @@ DUE: Final = "queue_due IS NOT NULL"
 OPEN: Final = "closed_at IS NULL"
 LASTING: Final = "until IS NULL"
 WAITS: Final = "fate = 'waiting'"
+DECIDED: Final = "fate <> 'waiting'"
 
 metadata: Final = MetaData(
     naming_convention={
@@ -231,6 +232,8 @@ approvals: Final = Table(
     CheckConstraint("fate IN ('waiting', 'approved', 'refused')", name="fate"),
     Index(None, "room", "sender", "seq"),
     Index(None, "room", "seq", sqlite_where=text(WAITS), postgresql_where=text(WAITS)),
+    # For forgetting.
+    Index(None, "sent_at", sqlite_where=text(DECIDED), postgresql_where=text(DECIDED)),
 )
 
 #: The rooms' kept state: the newest message of each entry, whole, because the history may have

@@ -15,12 +15,13 @@ from sqlalchemy.engine import Engine
 from tornado.ioloop import IOLoop
 
 from broker.topology import Audience, Stream
+from gateway.domain.journal import Entry, Search
 from gateway.domain.room import MemberRole
 from gateway.store import Store
 from tests.integration.store.content import NOON, draft, new_stream, stored
 
 #: Tables that grow as long as people talk.
-_LARGE = ("messages", "approvals", "members", "kept", "attendance")
+_LARGE = ("messages", "approvals", "members", "kept", "attendance", "journal")
 
 
 @pytest.fixture
@@ -77,6 +78,12 @@ async def test_no_statement_reads_all_of_what_was_said(
     await store.take_over(limit=9)
     await store.prune(later)
     await store.forget_keys(later, spared=later)
+    await store.forget_decided(later)
+    await store.prune_rooms(later)
+    await store.journal.add([Entry(at=0, kind="close", code="gone")], gateway="a")
+    await store.journal.search(Search(user="kim"))
+    await store.journal.search(Search(room=stream.room))
+    await store.journal.forget(later, most=9)
     await store.stays(stream.room, limit=9)
     await store.forget_stays(later)
     await store.see_stays(later)

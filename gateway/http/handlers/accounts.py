@@ -126,7 +126,7 @@ class AdminAccountsHandler(AdminHandler):
 
     @Operation(
         "List accounts",
-        who=Who.OBSERVER,
+        who=Who.ADMIN,
         query=AccountsQuery,
         answers={200: Answer("A page.", ShownAccounts)},
     )

@@ -463,7 +463,7 @@ export const WORDS = {
     "room.rate": "최근 1분 {lately}개, 모두 {head}개",
     "room.queue": "비공개 대기열",
     "room.noQueue": "지금 없음",
-    "room.queueSize": "메시지 {messages}개, 소비자 {consumers}명",
+    "room.queueSize": "메시지 {messages}개, 소비자 {consumers}개",
     "room.polls": "열린 투표",
     "kind.connection": "연결",
     "kind.state": "상태",

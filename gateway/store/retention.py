@@ -49,8 +49,9 @@ async def prune(database: Database, before: datetime) -> int:
 async def prune_rooms(database: Database, now: datetime) -> int:
     """See :meth:`gateway.store.store.Store.prune_rooms`."""
     total = 0
-    for stream, days in await database.scan(_with_own_age, _as_it_is):
-        total += await _prune(database, stream, now - timedelta(days=days))
+    found = partial(_with_own_age, now=now)
+    for stream, before in await database.scan(found, _as_it_is):
+        total += await _prune(database, stream, before)
     return total
 
 
@@ -104,16 +105,19 @@ def _with_old_start(connection: Connection, before: datetime) -> list[Stream]:
     return [Stream(Audience(row.audience), row.room) for row in connection.execute(query)]
 
 
-def _with_own_age(connection: Connection) -> list[tuple[Stream, int]]:
-    """The streams that have messages, and an age of their own, in days."""
+def _with_own_age(connection: Connection, now: datetime) -> list[tuple[Stream, datetime]]:
+    """The streams whose rooms have an age of their own, and something that is older; and from when
+    on that keeps."""
+    oldest = _OLDEST.label("oldest")
     query = (
-        select(streams.c.audience, streams.c.room, rooms.c.keep_days)
+        select(streams.c.audience, streams.c.room, rooms.c.keep_days, oldest)
         .join(rooms)
         .where(rooms.c.keep_days.is_not(None), streams.c.first <= streams.c.head)
     )
     return [
-        (Stream(Audience(row.audience), row.room), row.keep_days)
+        (Stream(Audience(row.audience), row.room), before)
         for row in connection.execute(query)
+        if row.oldest is not None and row.oldest < (before := now - timedelta(days=row.keep_days))
     ]
 
 

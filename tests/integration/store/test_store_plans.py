@@ -100,6 +100,21 @@ async def test_no_statement_reads_all_of_what_was_said(
     assert not scans, "\n".join(f"{plan}\n  {statement}" for statement, plan in scans.items())
 
 
+@pytest.mark.gen_test
+async def test_a_room_with_an_age_of_its_own_takes_no_lock_while_nothing_there_is_old(
+    sqlite_store: Store, statements: dict[str, Any]
+) -> None:
+    stream = await new_stream(sqlite_store)
+    said = stored(await sqlite_store.append([draft(stream)]))
+    await sqlite_store.mark_published([message.id for message in said])
+    await sqlite_store.keep_room(stream.room, 2)
+    statements.clear()
+    for days, deleted, transactions in ((1, 0, 0), (3, 1, 1)):
+        assert await sqlite_store.prune_rooms(NOON + timedelta(days=days)) == deleted
+        looks = [each for each in statements if each.startswith("SELECT streams.first")]
+        assert len(looks) == transactions
+
+
 def _plans(url: str, statements: dict[str, Any]) -> dict[str, str]:
     with sqlite3.connect(url.removeprefix("sqlite:///")) as database:
         plans = {

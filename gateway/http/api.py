@@ -94,7 +94,7 @@ class ApiHandler(BaseHandler):
         stream = connection.stream if isinstance(connection, HTTP1Connection) else None
         taken = super().finish(chunk)
         if stream is not None:
-            self.services.answers.answered(stream, who, taken=taken.done())
+            self.services.answers.answered(stream, who, taken=taken)
         return taken
 
     def on_finish(self) -> None:

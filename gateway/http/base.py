@@ -120,7 +120,7 @@ class BaseHandler(RequestHandler):
             await work
             return
         try:
-            await Metered(work, stream.has_taken, pays=stream.has_computed)
+            await Metered(work, stream.has_taken, pays=stream.payer())
             if self._held is not None:
                 if not stream.closed():
                     # However many wait so, others from the same address come in.

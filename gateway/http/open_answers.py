@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from asyncio import Future
 from collections.abc import Iterator
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
@@ -28,24 +29,27 @@ class OpenAnswers:
     """The answers of this gateway that wait for slow clients, one a connection at most.
 
     A slow client may take minutes for a page of the history, and must not get the rest of it after
-    its user's access has ended.
+    its user's access has ended. The next answer on the connection may be another user's, behind a
+    proxy.
     """
 
     def __init__(self) -> None:
         # Weak: a connection that breaks off tells nobody here.
-        self._waiting: WeakKeyDictionary[IOStream, Identity] = WeakKeyDictionary()
+        self._waiting: WeakKeyDictionary[IOStream, tuple[Identity, Future[None]]] = (
+            WeakKeyDictionary()
+        )
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def __iter__(self) -> Iterator[OpenAnswer]:
-        for stream, identity in list(self._waiting.items()):
-            if not stream.closed() and stream.writing():
+        for stream, (identity, taken) in list(self._waiting.items()):
+            if not stream.closed() and not taken.done():
                 yield OpenAnswer(identity, stream)
 
-    def answered(self, stream: IOStream, identity: Identity, *, taken: bool) -> None:
-        """Note an answer. ``taken``: the kernel has all of it already."""
-        if not taken:
-            self._waiting[stream] = identity
+    def answered(self, stream: IOStream, identity: Identity, *, taken: Future[None]) -> None:
+        """Note an answer, or a part of one. ``taken``: done when the kernel has all of it."""
+        if not taken.done():
+            self._waiting[stream] = identity, taken
         elif stream in self._waiting:
             del self._waiting[stream]

@@ -32,6 +32,7 @@ from gateway.http import problem
 from gateway.http.lingering import Lingering
 from gateway.http.probes import Probes
 from gateway.http.tls_turns import TlsTurns
+from gateway.payer import Payer
 from gateway.rotation import REQUEST, Rotation, Share, Waiting, share_key
 
 #: Bytes of a request's head; where tokens are taken, there is room for the longest beside that.
@@ -130,6 +131,7 @@ class Guarded(IOStream):
     _has_had = _counted = 0.0
     #: Seconds that threads have computed for the request, and those that its client rests for.
     _computed = _rested = 0.0
+    _request: _Request | None = None
     #: Whether a handler has the request.
     _is_handled = False
     #: Whether nothing is lost with the request, though it may have come as a whole.
@@ -215,6 +217,19 @@ class Guarded(IOStream):
             rotation.learn(self._has_had, share)
         self._counted = self._has_had
 
+    def payer(self) -> Payer:
+        """The one who pays for what threads compute for the present request. A thread may end after
+        it, and the next request on the connection be another client's."""
+        request = self._request = _Request()
+
+        def pay(seconds: float) -> None:
+            if self._request is request:
+                self.has_computed(seconds)
+            elif self._rotation is not None and request.share is not None:
+                self._rotation.charge_too(seconds, request.share)
+
+        return pay
+
     def has_computed(self, seconds: float) -> None:
         """Count so much time that a thread has had for the request."""
         rotation, share = self._rotation, self._share
@@ -231,6 +246,8 @@ class Guarded(IOStream):
         if self._rotation is not None and self._share is not None:
             self._rotation.learn(self._has_had, self._share)
             self._rotation.learn_computing(self._computed, self._share)
+        if self._request is not None:
+            self._request.share, self._request = self._share, None
         self._is_handled = False
         self._has_had = self._counted = self._computed = self._rested = 0.0
 
@@ -563,6 +580,15 @@ class Guarded(IOStream):
             # The socket takes nothing.
             return
         self._has_answered = True
+
+
+class _Request:
+    """One request. ``share``: whose it was, once it is over."""
+
+    __slots__ = ("share",)
+
+    def __init__(self) -> None:
+        self.share: Share | None = None
 
 
 class GuardedStream(Guarded):

@@ -74,11 +74,12 @@ class _Streamed(ApiHandler):
                     self.services.revocations.check(who)
                     if who.expires_at <= self.services.clock():
                         raise TokenExpired("the token or login has ended: get a new one")
+                    self.write(part)
+                    taken = self.flush()
                     if stream is not None:
                         # The end of the user's access cuts off what waits for the client.
-                        self.services.answers.answered(stream, who, taken=False)
-                    self.write(part)
-                    await self.flush()
+                        self.services.answers.answered(stream, who, taken=taken)
+                    await taken
         except StreamClosedError:
             return
         except GatewayError as error:

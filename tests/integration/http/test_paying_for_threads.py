@@ -14,6 +14,7 @@ from gateway.config import Config
 from gateway.http.listeners import Listener
 from gateway.http.streams import Guarded
 from gateway.live.client.reader import Reader
+from gateway.payer import Payer
 from gateway.rotation import Rotation, Share
 from tests.integration.http.conftest import Call, token
 from tests.integration.http.stomp_talk import TOPIC, Talk
@@ -99,6 +100,42 @@ async def test_a_client_rests_once_for_what_its_request_was_expected_to_cost(
     # The later ones rested beforehand, and nobody twice.
     assert len(rests) > len(paid) > 0
     assert sum(paid) <= sum(rests) < 1.8 * sum(paid)
+
+
+@pytest.mark.gen_test
+async def test_a_thread_that_ends_late_is_not_paid_by_the_next_client_on_the_connection(
+    public: Listener, settings: Config, room: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Behind a proxy requests of many follow each other."""
+    payers: list[tuple[Guarded, Payer]] = []
+    payer_of = Guarded.payer
+
+    def noted(stream: Guarded) -> Payer:
+        payers.append((stream, payer_of(stream)))
+        return payers[-1][1]
+
+    monkeypatch.setattr(Guarded, "payer", noted)
+    reader, writer = await asyncio.open_connection("127.0.0.1", public.port)
+    for user in ("anna", "bob"):
+        bearer = token(settings, user)
+        writer.write(
+            f"GET {room} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {bearer}\r\n\r\n".encode()
+        )
+        answer = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"Content-Length: (\d+)", answer)
+        assert length is not None
+        await reader.readexactly(int(length[1]))
+    (stream, late), (same, _) = payers
+    assert stream is same
+    assert stream._rotation is not None
+    shares = [stream._rotation.share(("user", user)) for user in ("anna", "bob")]
+    before = [share.lately for share in shares]
+    late(100.0)
+    of_anna, of_bob = (share.lately - was for share, was in zip(shares, before, strict=True))
+    assert of_anna > 90
+    assert of_bob <= 0
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.gen_test

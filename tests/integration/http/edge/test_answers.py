@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import pytest
 
+from gateway.assembly import Gateway
 from gateway.config import Config
 from gateway.http import server as http_server
 from gateway.http import streams as http_streams
@@ -61,6 +62,28 @@ async def test_the_time_of_an_answer_is_not_that_of_the_answer_before_on_its_con
         await loop.sock_sendall(client, again.encode())
         await until(lambda: stream in public._server._unsent)
         assert stream._answer_timer not in (None, first)
+
+
+@pytest.mark.gen_test
+async def test_the_end_of_access_cuts_off_the_users_answer_and_not_the_next_one_on_the_connection(
+    reading_nothing: Clients, public: Listener, gateway: Gateway
+) -> None:
+    """Behind a proxy the next one is somebody else's."""
+    answers = gateway.services.answers
+    async with reading_nothing() as proxy:
+        (stream,) = public._server._unsent
+        assert [each.identity.user for each in answers] == ["anna"]
+
+        def is_taken() -> bool:
+            with suppress(BlockingIOError):
+                proxy.recv(65_536)
+            return stream not in public._server._unsent
+
+        await until(is_taken)
+        page = b"GET /static/shared/words.js HTTP/1.1\r\nHost: x\r\n\r\n"
+        await asyncio.get_running_loop().sock_sendall(proxy, page)
+        await until(lambda: stream in public._server._unsent)
+        assert not list(answers)
 
 
 @pytest.mark.gen_test

@@ -134,8 +134,10 @@ class _Question(HTTPMessageDelegate):
         headers = HTTPHeaders()
         headers["Content-Type"] = "text/plain; charset=utf-8"
         headers["Content-Length"] = str(len(body))
+        # RFC 9110, section 9.3.2: the head alone.
+        given = b"" if request.method == "HEAD" else body
         try:
-            connection.write_headers(_OK, headers, body)
+            connection.write_headers(_OK, headers, given)
             connection.finish()
         except StreamClosedError:
             return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from gateway.auth.shared_secret import SharedSecret
 from gateway.config import Config
 from gateway.domain.identity import Identity
 from gateway.domain.session import LoginSession, Proof
+from gateway.http.listeners import Listener
 from tests.integration.http.conftest import Answer, Call
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -134,3 +136,18 @@ async def test_what_is_no_question_is_denied_with_200(call_internal: Call, passc
     for method in ("PUT", "DELETE", "METHOD"):
         answer = await call_internal(method, path, body=b"")
         assert (answer.status, answer.body) == (200, b"deny")
+
+
+@pytest.mark.gen_test
+async def test_a_question_by_head_is_answered_without_a_body(internal: Listener) -> None:
+    """It is none of RabbitMQ's; a scanner's must not look like a fault of the gateway."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", internal.port)
+    writer.write(b"HEAD /broker/auth/user HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    writer.write(b"GET /broker/auth/user HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    async with asyncio.timeout(10):
+        first, second, body = (await reader.read()).split(b"\r\n\r\n")
+    writer.close()
+    for head in (first, second):
+        assert head.startswith(b"HTTP/1.1 200 OK")
+        assert b"Content-Length: 4" in head
+    assert body == b"deny"

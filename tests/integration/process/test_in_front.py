@@ -236,6 +236,8 @@ def test_people_come_in_by_a_proxy(program: Program, environment: dict[str, str]
             assert not isinstance(ended.value, WebSocketTimeoutException)
         with run(program, gateways) as front, ExitStack() as stack:
             _pages_and_sessions_work(front)
+            # Without a broker it is 503, and so is a user's refusal: nobody else must notice.
+            assert [front.call("GET", "/readyz")[0] for _ in range(4)] == [503] * 4
             assert _answered_by(front, gateways, f"Bearer {token('paul')}") == set(gateways)
             room = _room(front)
             topic = f"/topic/acdm.mo.interact.public.{room}"

@@ -28,7 +28,9 @@ export class Format {
 
   /** @param {number} value */
   number(value) {
-    return (value < 100 ? this.#short : this.#whole).format(value);
+    // Of 0.999, a rate that was measured over a second and a millisecond, nobody needs three digits.
+    const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
+    return new Intl.NumberFormat(this.language, { maximumFractionDigits: digits }).format(value);
   }
 
   /** @param {number} value */

@@ -27,10 +27,10 @@ test("a span is told in its largest unit, in the page's language", () => {
   assert.equal(new Format("ko").span(61), "1분");
 });
 
-test("small numbers keep three digits, large ones none behind the point", () => {
+test("small numbers keep two digits behind the point, large ones none", () => {
   assert.deepEqual(
-    [0, 1.2345, 99.96, 1234.5].map((value) => english.number(value)),
-    ["0", "1.23", "100", "1,235"],
+    [0, 0.999, 1.2345, 99.96, 1234.5].map((value) => english.number(value)),
+    ["0", "1", "1.23", "100", "1,235"],
   );
 });
 

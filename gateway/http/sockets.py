@@ -68,7 +68,7 @@ class Place:
 
 @dataclass(slots=True)
 class Sockets:
-    """Sockets that listen. ``close`` leaves those of a service manager where they are."""
+    """Sockets that listen. Those of a service manager have no file of ours."""
 
     opened: Sequence[socket.socket]
     _path: Path | None = None

@@ -41,6 +41,7 @@ async def stored(store: Store, room: int, sender: str, name: str | None = None) 
 
 #: What later migrations have added.
 LATER = (
+    "ALTER TABLE rooms DROP COLUMN keep_days",
     "DROP TABLE journal",
     "DROP TABLE compatibility",
     "ALTER TABLE gateways DROP COLUMN name",

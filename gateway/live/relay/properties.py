@@ -11,6 +11,7 @@ connection that is to get it: that of every feed, with all topics of all clients
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
 from broker.protocol.stomp import Frame
@@ -35,6 +36,8 @@ _SHORT_PROPERTIES: Final = (
     "app-id",
     "cluster-id",
 )
+#: What a queue gives to the messages that it hands on (``rabbit_stomp_util:build_arguments``).
+_HANDED_ON: Final = ("x-dead-letter-exchange", "x-dead-letter-routing-key")
 #: A character of UTF-8 has four bytes at most.
 _SURELY_SHORT: Final = _SHORT // 4
 #: Where the routing key begins: behind so many slashes of such a destination.
@@ -54,12 +57,16 @@ def check_send(frame: Frame) -> None:
     for name, _ in frame.headers:
         if _is_long(name):
             raise BadFrame(f"{name[:_SHOWN]}…: a header's name has at most {_SHORT} bytes")
-    for name in _SHORT_PROPERTIES:
-        if _is_long(frame.get(name) or ""):
-            raise BadFrame(f"{name}: has at most {_SHORT} bytes")
+    _check_short(frame, _SHORT_PROPERTIES + _HANDED_ON)
     destination = frame.get("destination") or ""
     if _is_long(_routing_key(destination)):
         raise BadFrame(f"destination: a routing key has at most {_SHORT} bytes")
+
+
+def _check_short(frame: Frame, names: Iterable[str]) -> None:
+    for name in names:
+        if _is_long(frame.get(name) or ""):
+            raise BadFrame(f"{name}: has at most {_SHORT} bytes")
 
 
 def _is_long(text: str) -> bool:
@@ -83,3 +90,4 @@ def check_subscribe(frame: Frame) -> None:
         raise BadFrame(
             f"prefetch-count:{value[:_SHOWN]}: must be a whole number; leave it out for no limit"
         )
+    _check_short(frame, _HANDED_ON)

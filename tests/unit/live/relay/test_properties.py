@@ -69,6 +69,7 @@ def test_what_amqp_can_write_passes(name: str, value: str) -> None:
         ("user-id", "c" * 256, "user-id"),
         ("app-id", "c" * 256, "app-id"),
         ("cluster-id", "c" * 256, "cluster-id"),
+        ("x-dead-letter-routing-key", "c" * 256, "x-dead-letter-routing-key"),
         ("destination", "/topic/" + "k" * 256, "destination"),
         ("destination", "/topic/" + "안" * 86, "destination"),
         ("destination", "/topic/" + "%2F" * 256, "destination"),
@@ -102,6 +103,13 @@ def test_a_prefetch_that_rabbitmq_reads_passes(value: str) -> None:
 
 def test_without_a_prefetch_there_is_nothing_to_check() -> None:
     check_subscribe(Frame("SUBSCRIBE", (("destination", "/queue/x"),)))
+
+
+@pytest.mark.parametrize("name", ["x-dead-letter-exchange", "x-dead-letter-routing-key"])
+def test_a_queue_gives_no_message_what_amqp_cannot_write(name: str) -> None:
+    check_subscribe(Frame("SUBSCRIBE", ((name, "c" * 255),)))
+    with pytest.raises(BadFrame, match=f"{name}: has at most 255 bytes"):
+        check_subscribe(Frame("SUBSCRIBE", ((name, "c" * 256),)))
 
 
 @pytest.mark.parametrize("value", ["abc", "", "1.5", "1 0", "--1", "9" * 40, "٣"])

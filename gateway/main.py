@@ -71,8 +71,9 @@ async def serve(config: Config, *, read: Callable[[], Config]) -> None:
                 logger.info("SIGTERM: leaving already; another one skips what is left of the time")
             drain.announce(number.name)
             return
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(each)
+        loop.remove_signal_handler(signal.SIGINT)
+        if terminated:
+            loop.remove_signal_handler(signal.SIGTERM)
         drain.hurry()
         drain.begin(number.name)
 

@@ -152,6 +152,7 @@ def assemble(
         users.permissions,
         others.revocation,
         forget=lives.hub.forget,
+        followed=lambda: lives.hub.rooms,
         tell=lives.hub.tell_deleted,
         utc=f.clock.utc,
         clock=f.clock.monotonic,

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -45,6 +45,8 @@ class ErasureStore(Protocol):
 
     async def erasures_since(self, revision: int) -> tuple[int, list[Erasure]]: ...
 
+    async def with_deleted(self, among: Sequence[int]) -> list[int]: ...
+
 
 class RoomChanges(Protocol):
     """The end of access to a room, on all gateways."""
@@ -54,8 +56,8 @@ class RoomChanges(Protocol):
 
 class Erasures:
     """The service for deletion by request, for admins. ``forget`` drops all messages that are in
-    this gateway's memory; ``tell`` lets those who follow a room (None: any room) here know that
-    messages in it were deleted."""
+    this gateway's memory; ``tell`` lets those who follow one of the rooms here, which are
+    ``followed``, know that messages in it were deleted."""
 
     def __init__(  # noqa: PLR0913 - what it works with, each by its name
         self,
@@ -64,7 +66,8 @@ class Erasures:
         changes: RoomChanges,
         *,
         forget: Callable[[], None],
-        tell: Callable[[int | None], None],
+        followed: Callable[[], Collection[int]],
+        tell: Callable[[Collection[int]], None],
         utc: UtcTime,
         clock: Monotonic,
         tasks: Tasks,
@@ -73,6 +76,7 @@ class Erasures:
         self._permissions = permissions
         self._changes = changes
         self._forget = forget
+        self._followed = followed
         self._tell = tell
         self._utc = utc
         self._clock = clock
@@ -130,14 +134,12 @@ class Erasures:
         Raises :class:`StoreUnavailable`."""
         before = self._revision
         newest, found = await self._store.erasures_since(before or 0)
-        self._revision = newest
         # At the start nothing is in memory.
         if before is not None and newest != before:
             self._forget()
-            for each in found:
-                # Who was in a room that was deleted has been sent away.
-                if each.user is not None and each.done_at is not None:
-                    self._tell(each.room)
+            concerned = await self._concerned(found)
+            self._tell(concerned)
+        self._revision = newest
         now = self._clock()
         going_on = {each.id: each for each in found if each.done_at is None}
         self._progress = {
@@ -150,6 +152,17 @@ class Erasures:
             if now - since > STALLED and id not in self._jobs:
                 logger.warning("going on with the deletion no. %d, which stood still", id)
                 self._begin(going_on[id])
+
+    async def _concerned(self, found: Iterable[Erasure]) -> set[int]:
+        """The rooms followed here that have lost messages by what is done. Raises
+        :class:`StoreUnavailable`."""
+        # Who was in a room that was deleted has been sent away.
+        done = {each.room for each in found if each.user is not None and each.done_at is not None}
+        rooms = {room for room in done if room is not None}
+        if None in done:
+            # Each page that is told asks for what was deleted, so not those of all rooms are.
+            rooms.update(await self._store.with_deleted(sorted(self._followed())))
+        return rooms
 
     def _begin(self, ordered: Erasure) -> asyncio.Task[Erasure]:
         def failed(fault: Exception) -> None:

@@ -8,7 +8,7 @@ a gateway that has seen a revision has seen all lower ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,13 +26,16 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy import text as sql
 
+from broker.topology import Audience
 from gateway.domain.erasure import DELETED, LONGEST_REASON, Erasure
 from gateway.errors import Invalid, UnknownRoom
 from gateway.store import journal, revisions
 from gateway.store import rooms as rooms_module
 from gateway.store.records import QueueDue
 from gateway.store.tables import (
+    NOT_SAID,
     acknowledged,
     approvals,
     attendance,
@@ -105,6 +108,25 @@ def since(connection: Connection, revision: int) -> tuple[int, list[Erasure]]:
     rows = connection.execute(select(erasures).where(changed).order_by(erasures.c.id).limit(SHOWN))
     found = [_erasure(row) for row in rows]
     return connection.execute(newest).scalar_one(), found
+
+
+def with_deleted(connection: Connection, among: Sequence[int]) -> list[int]:
+    """Those of the rooms in which messages were deleted by request, now or earlier."""
+    # NOT_SAID, written as in the index: without it, all messages of the rooms would be read.
+    found = (
+        select(messages.c.room)
+        .distinct()
+        .where(
+            messages.c.audience.in_(list(Audience)),
+            messages.c.type == DELETED,
+            sql(NOT_SAID),
+        )
+    )
+    rooms_found: list[int] = []
+    for start in range(0, len(among), ROWS):
+        batch = among[start : start + ROWS]
+        rooms_found += connection.scalars(found.where(messages.c.room.in_(batch)))
+    return rooms_found
 
 
 def next_room(connection: Connection, user: str, after: int) -> int | None:

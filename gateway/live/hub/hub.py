@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Final, Protocol
 from uuid import uuid4
@@ -179,12 +179,17 @@ class Hub:
         for topic in self:
             topic.forget()
 
-    def tell_deleted(self, room: int | None) -> None:
-        """Tell those who follow a room (None: any room) that messages were deleted, which they may
-        still show. Which ones the history says; an instant message may be lost."""
+    @property
+    def rooms(self) -> set[int]:
+        """The rooms that somebody follows here."""
+        return {topic.stream.room for topic in self}
+
+    def tell_deleted(self, rooms: Collection[int]) -> None:
+        """Tell those who follow one of the rooms that messages were deleted, which they may still
+        show. Which ones the history says; an instant message may be lost."""
         sent_at = datetime.fromtimestamp(self._time_of_day(), UTC)
         for topic in self:
-            if room in {None, topic.stream.room}:
+            if topic.stream.room in rooms:
                 topic.tell(Message(uuid4(), topic.stream, None, "", sent_at, DELETED, None))
 
     def doubt_for(self, seconds: float) -> None:

@@ -95,6 +95,19 @@ async def test_a_person_is_deleted_in_all_rooms_by_portions(store: Store) -> Non
 
 
 @pytest.mark.gen_test
+async def test_the_rooms_that_have_lost_something_are_found(store: Store) -> None:
+    private = Stream(Audience.PRIVATE, (await new_stream(store)).room)
+    public, other, empty = [await new_stream(store) for _ in range(3)]
+    for each in (public, private):
+        await say(store, each, "paul", "hanna")
+    await say(store, other, "hanna")
+    await erase(store, user="paul")
+    rooms = [each.room for each in (other, public, empty, private)]
+    assert sorted(await store.with_deleted(rooms)) == sorted([public.room, private.room])
+    assert await store.with_deleted([other.room]) == await store.with_deleted([]) == []
+
+
+@pytest.mark.gen_test
 async def test_a_persons_entries_of_the_state_go_and_those_who_follow_it_begin_anew(
     store: Store,
 ) -> None:

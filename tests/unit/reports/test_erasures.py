@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -34,6 +35,8 @@ class Database:
         self.away = False
         self.carried_out: list[int] = []
         self.closed: list[int] = []
+        #: Rooms of which it was asked whether anything was deleted in them.
+        self.asked_for: list[list[int]] = []
 
     async def order_erasure(
         self, *, room: int | None, user: str | None, by: str, reason: str, at: datetime
@@ -66,6 +69,10 @@ class Database:
             if each.revision > revision or each.done_at is None
         ]
 
+    async def with_deleted(self, among: Sequence[int]) -> list[int]:
+        self.asked_for.append(list(among))
+        return [room for room in among if room == 4]
+
     async def membership(self, room: int, user: str) -> Membership | None:
         return None
 
@@ -80,13 +87,14 @@ class Gateway:
 
     def __init__(self, database: Database) -> None:
         self.forgot = 0
-        self.told: list[int | None] = []
+        self.told: list[set[int]] = []
         self.service = Erasures(
             database,
             Permissions(database, AccessRules([])),
             database,
             forget=self._forget,
-            tell=self.told.append,
+            followed=lambda: {9, 4},
+            tell=lambda rooms: self.told.append(set(rooms)),
             utc=lambda: NOW,
             clock=asyncio.get_running_loop().time,
             tasks=Tasks(),
@@ -95,6 +103,10 @@ class Gateway:
 
     def _forget(self) -> None:
         self.forgot += 1
+
+
+def _rooms(gateway: Gateway) -> list[int]:
+    return [room for rooms in gateway.told for room in sorted(rooms)]
 
 
 def test_every_gateway_forgets_within_a_second() -> None:
@@ -136,11 +148,13 @@ def test_every_gateway_tells_those_who_are_in_the_room_once() -> None:
         await asyncio.sleep(2)
         await one.service.order(ADMIN, room=4, user="paul", reason="")
         await asyncio.sleep(60)
-        assert one.told == other.told == [4]
+        assert _rooms(one) == _rooms(other) == [4]
         await one.service.order(ADMIN, room=None, user="paul", reason="")
         await one.service.order(ADMIN, room=3, user=None, reason="")
         await asyncio.sleep(60)
-        assert one.told == other.told == [4, None]
+        # Of the rooms that are followed, those alone that have lost something.
+        assert _rooms(one) == _rooms(other) == [4, 4]
+        assert database.asked_for == [[4, 9], [4, 9]]
         for each in (one, other):
             await each.service.close()
 

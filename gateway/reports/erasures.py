@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextvars import Context
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -187,8 +188,9 @@ class Erasures:
             )
             return made
 
-        job = self._jobs[ordered.id] = self._tasks.spawn(
-            work(), "a deletion by request", failed=failed
+        # It is the database's work, not a part of the request that has begun it: it pays for none.
+        job = self._jobs[ordered.id] = Context().run(
+            self._tasks.spawn, work(), "a deletion by request", failed=failed
         )
         return job
 

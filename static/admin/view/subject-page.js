@@ -35,9 +35,12 @@ export function subjectPage(context, { kind, name }) {
     entries.section,
   );
 
+  let isAsking = false;
   const refresh = async () => {
     void connections.refresh();
-    if (kind !== "room") return;
+    // It is called with each message of the live stream; a slow answer is waited for.
+    if (kind !== "room" || isAsking) return;
+    isAsking = true;
     try {
       const rows = roomFacts(context, await api.room(name));
       facts.replaceChildren(
@@ -49,6 +52,8 @@ export function subjectPage(context, { kind, name }) {
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       problem.textContent = i18n.explain(error);
+    } finally {
+      isAsking = false;
     }
   };
   void refresh();

@@ -17,6 +17,7 @@ from gateway.domain.erasure import Erasure
 from gateway.domain.identity import Identity
 from gateway.domain.room import Membership
 from gateway.errors import Refused, StoreUnavailable
+from gateway.payer import Payer, payer
 from gateway.reports.erasures import PATIENCE, STALLED, Erasures
 from tests.virtual_time import run
 
@@ -35,6 +36,8 @@ class Database:
         self.away = False
         self.carried_out: list[int] = []
         self.closed: list[int] = []
+        #: Who pays for the threads of each that was carried out.
+        self.paid_by: list[Payer | None] = []
         #: Rooms of which it was asked whether anything was deleted in them.
         self.asked_for: list[list[int]] = []
 
@@ -48,6 +51,7 @@ class Database:
 
     async def carry_out_erasure(self, erasure: Erasure) -> Erasure:
         self.carried_out.append(erasure.id)
+        self.paid_by.append(payer.get())
         await asyncio.sleep(self.seconds)
         if self.away:
             raise StoreUnavailable("away")
@@ -157,6 +161,21 @@ def test_every_gateway_tells_those_who_are_in_the_room_once() -> None:
         assert database.asked_for == [[4, 9], [4, 9]]
         for each in (one, other):
             await each.service.close()
+
+    run(scenario())
+
+
+def test_who_orders_a_deletion_does_not_pay_for_its_threads() -> None:
+    async def scenario() -> None:
+        database = Database()
+        gateway = Gateway(database)
+        before = payer.set(lambda _: None)
+        try:
+            await gateway.service.order(ADMIN, room=3, user=None, reason="")
+        finally:
+            payer.reset(before)
+        assert database.paid_by == [None]
+        await gateway.service.close()
 
     run(scenario())
 

@@ -2,6 +2,7 @@ import { Problem } from "../../interact/problem.js";
 import { pager } from "../../admin/view/pager.js";
 import { NARROW, table } from "../../admin/view/rows.js";
 import { element, field } from "../../shared/element.js";
+import { rolesInWords } from "./roles.js";
 
 /** @typedef {import("../api.js").Account} Account */
 /** @typedef {import("../main.js").Context} Context */
@@ -88,7 +89,7 @@ export function allAccounts({ api, i18n, ask, me }, { made }) {
         ],
       },
       { label: i18n.say("entry.name"), cell: ({ name }) => [element("bdi", {}, name ?? "–")] },
-      { label: i18n.say("entry.roles"), cell: ({ roles }) => [roles.join(", ") || "–"] },
+      { label: i18n.say("entry.roles"), cell: ({ roles }) => [rolesInWords(i18n, roles)] },
       { label: i18n.say("list.sessions"), kind: "name", cell: ({ sessions }) => [devices(sessions)] },
       {
         label: i18n.say("list.actions"),

@@ -3,6 +3,7 @@ import { table } from "../../admin/view/rows.js";
 import { element, field } from "../../shared/element.js";
 import { LARGEST_LIST, textOf } from "../../shared/file-text.js";
 import { portions } from "../api.js";
+import { rolesInWords } from "./roles.js";
 
 /** @typedef {import("../api.js").Entry} Entry */
 /** @typedef {import("../main.js").Context} Context */
@@ -60,7 +61,7 @@ export function newAccounts({ api, i18n }, { made }) {
         cell: ({ user, written }) => [element("strong", {}, element("bdi", {}, user ?? (written || "…")))],
       },
       { label: i18n.say("entry.name"), cell: ({ name }) => [element("bdi", {}, name ?? "–")] },
-      { label: i18n.say("entry.roles"), cell: ({ roles }) => [roles?.join(", ") || "–"] },
+      { label: i18n.say("entry.roles"), cell: ({ roles }) => [rolesInWords(i18n, roles)] },
       {
         label: i18n.say("entry.password"),
         cell: ({ user, generated }) => [

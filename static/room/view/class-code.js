@@ -132,8 +132,11 @@ export function codePanel({ i18n }, code) {
   const update = () => {
     const { now } = code;
     letters.textContent = now ? spelled(now.code) : "";
+    const held = document.activeElement;
     letters.hidden = acts.hidden = now === null;
     make.hidden = now !== null;
+    // The button that was pressed may have gone.
+    if ([make, acts].some((one) => one.hidden && one.contains(held))) guests.focus();
     if (now) guests.value = now.guests;
   };
   code.listen(update);
@@ -231,9 +234,15 @@ export function pressedTwice(i18n, label, act, { asked = false, calm = () => {} 
   let isSure = false;
   const ask = (/** @type {boolean} */ again) => {
     isSure = again;
-    button.textContent = again ? i18n.say("code.sure") : label;
+    button.classList.toggle("asks", again);
   };
-  const button = element("button", { type: "button" }, label);
+  // As wide as the longer words from the start: what moved under the second press would be another button.
+  const button = element(
+    "button",
+    { type: "button", class: "twice" },
+    element("span", {}, label),
+    element("span", {}, i18n.say("code.sure")),
+  );
   button.addEventListener("click", () => {
     if (isSure) {
       ask(false);

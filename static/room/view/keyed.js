@@ -1,6 +1,7 @@
 /**
  * Keeps an element's children equal to a list. Items that stay keep their element, and so its focus and
- * its place.
+ * its place. When the item that one works on goes, the focus goes to the item in its place, not to its buttons: a
+ * key that is pressed once more does nothing there.
  *
  * @template T
  * @param {Element} parent has no other children
@@ -14,6 +15,7 @@ export function keyed(parent, { key, make }) {
   let shown = new Map();
   return (items) => {
     const wanted = new Set(items.map(key));
+    const index = [...shown].findIndex(([name, node]) => !wanted.has(name) && node.contains(document.activeElement));
     for (const [name, node] of shown) if (!wanted.has(name)) node.remove();
     let place = parent.firstElementChild;
     const next = new Map();
@@ -25,5 +27,14 @@ export function keyed(parent, { key, make }) {
       next.set(name, node);
     }
     shown = next;
+    if (index >= 0) focusOn(parent.children[Math.min(index, parent.children.length - 1)] ?? null, parent);
   };
+}
+
+/** @param {Element | null} item @param {Element} parent stands in for an item, if there is none left */
+function focusOn(item, parent) {
+  const next = item ?? parent.closest("[tabindex]");
+  if (!(next instanceof HTMLElement)) return;
+  if (next === item) next.tabIndex = -1;
+  next.focus({ preventScroll: true });
 }

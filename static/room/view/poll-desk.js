@@ -67,7 +67,7 @@ export function pollDesk(i18n, classroom, draft) {
   const last = element("section", { class: "desk", "aria-label": i18n.say("poll.last") });
   const clock = countdown(i18n, classroom);
   const phase = element("p", { class: "soft", role: "status" });
-  const acts = element("div", { class: "row acts" });
+  const acts = element("div", { class: "row acts", tabindex: "-1" });
   const root = element("div", { class: "desk" }, running, form.root, sets.root, last);
   /** @type {{chart: import("../kinds/kind.js").Chart, reason: ReturnType<typeof solution>, answers: ReturnType<typeof answerList>} | null} */
   let parts = null;
@@ -90,8 +90,9 @@ export function pollDesk(i18n, classroom, draft) {
     const names = possible.map(({ key }) => key(poll));
     const isSame = acts.dataset.acts === names.join();
     acts.dataset.acts = names.join();
-    // Buttons that stay keep the focus.
+    // Buttons that stay keep the focus; of those that go it stays with the new ones, and presses none of them.
     if (!isSame) {
+      if (acts.contains(document.activeElement)) acts.focus({ preventScroll: true });
       acts.replaceChildren(
         ...possible.map(({ isPrimary = false }, place) =>
           element("button", { type: "button", ...(isPrimary ? { class: "primary" } : {}) }, i18n.say(names[place])),
@@ -100,7 +101,9 @@ export function pollDesk(i18n, classroom, draft) {
     }
     for (const [place, button] of [...acts.querySelectorAll("button")].entries()) {
       button.onclick = () => possible[place].act(classroom, poll);
-      button.disabled = classroom.isEnding(poll);
+      const isEnding = classroom.isEnding(poll);
+      if (isEnding && button === document.activeElement) acts.focus({ preventScroll: true });
+      button.disabled = isEnding;
     }
   };
 

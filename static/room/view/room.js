@@ -16,6 +16,9 @@ import { shareDialog } from "./share.js";
 /** @typedef {import("../main.js").Context} Context */
 /** @typedef {import("../../interact/types.js").RoomInfo} RoomInfo */
 
+/** Milliseconds, about, between two looks at a closed room. */
+const CLOSED_LOOK = 15_000;
+
 /**
  * A room's view for a participant, a host or the whole class.
  *
@@ -94,7 +97,24 @@ export function roomView(context, number, { projected, signal }) {
     classroom.addEventListener("replaced", () => location.reload(), { signal });
     addEventListener("beforeunload", (event) => classroom.isSafe || event.preventDefault(), { signal });
     update();
+    if (classroom.isReadOnly) context.run(untilOpenAgain(), signal, fail);
     await classroom.open({ asDesk: classroom.isHost && !projected });
+  };
+
+  /** A closed room tells nothing: whoever looks at its page asks now and then whether a host has opened it again. */
+  const untilOpenAgain = async () => {
+    for (;;) {
+      await context.nap(CLOSED_LOOK * (0.8 + 0.4 * Math.random()), signal);
+      if (signal.aborted) return;
+      if (document.hidden) continue;
+      try {
+        const { closed_at } = await context.room(number).info();
+        if (closed_at === null) return context.reopen();
+      } catch (problem) {
+        // The next look shows more; what has ended for this user, the room itself tells.
+        if (!(problem instanceof Problem)) throw problem;
+      }
+    }
   };
 
   /** @param {string} name */

@@ -489,6 +489,7 @@ def test_a_host_shows_what_waits_and_hides_what_was_shown(page: Page, stand_in: 
     expect(queue.locator("li")).to_have_count(3)
     queue.get_by_role("button", name="Do not show what paul wrote").nth(1).click()
     expect(queue.locator("li")).to_have_count(2)
+    expect(queue.locator("li").nth(1)).to_be_focused()
     queue.get_by_role("button", name="Show all").click()
     expect(queue).to_be_hidden()
     said = page.locator("[role=log] .entry .text")
@@ -498,6 +499,8 @@ def test_a_host_shows_what_waits_and_hides_what_was_shown(page: Page, stand_in: 
     hidden = page.locator(".entry.hidden-from-others")
     expect(hidden).to_contain_text("Only hosts see this.")
     assert stand_in.public[-1]["body"] == {"seq": stand_in.public[-1]["body"]["seq"]}
+    # The focus stays with the message, on none of its buttons.
+    expect(hidden).to_be_focused()
     hidden.get_by_role("button", name="Show again what paul wrote").click()
     expect(hidden).to_have_count(0)
 

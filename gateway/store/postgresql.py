@@ -29,8 +29,12 @@ R = TypeVar("R")
 
 #: Separate connections for pages, by what is in them.
 SCANNERS: Final = {Readers.HISTORY: 4, Readers.STATE: 2}
-#: Seconds, including the wait for another gateway that is migrating.
-MIGRATION_TIMEOUT: Final = 60.0
+#: Seconds, including the wait for another gateway that is migrating: an index of ten million
+#: messages takes a minute.
+MIGRATION_TIMEOUT: Final = 600.0
+#: Seconds between two statements of a migration, after which the server ends it: it keeps posts
+#: waiting. More passes than in a call, because each migration is a program that has to be read.
+_MIGRATION_PAUSE: Final = 60.0
 #: Seconds that a migration waits for a table that somebody uses. Whatever comes later to the table
 #: waits behind it, so this is less than the time of a call; a VACUUM makes way after one second.
 TABLE_PATIENCE: Final = 3.0
@@ -347,6 +351,7 @@ def _stand_alone(connection: Connection) -> None:
     """Keep every other gateway that opens the database waiting until the transaction ends."""
     # Another gateway that migrates, or a large table, may take longer than any other statement.
     connection.execute(text(f"SET LOCAL {_STATEMENT} = 0"))
+    connection.execute(text(f"SET LOCAL {_IDLE} = {round(_MIGRATION_PAUSE * 1000)}"))
     connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _MIGRATION_LOCK})
     _find_tables(connection)
 

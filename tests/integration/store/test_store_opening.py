@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from devenv.postgres import Postgres
 from gateway.errors import StoreUnavailable
-from gateway.store import Store
+from gateway.store import Store, schema
 from gateway.store.tables import metadata
 from tests.conftest import NewDatabase
 from tests.integration.store.content import MEMBERS, NOON
@@ -186,6 +186,26 @@ async def test_a_user_without_rights_on_the_schema_gets_advice(postgres_url: str
     finally:
         await admin.execute("DROP ROLE guest")
         await admin.close()
+
+
+@pytest.mark.postgres
+@pytest.mark.gen_test
+async def test_the_pauses_within_a_migration_are_not_limited_like_those_within_a_call(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a busy machine they were longer, while the next migration was read."""
+    migrated = schema.migrated
+
+    def slowly(connection: Connection) -> str:
+        pause = connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one()
+        pauses.append(str(pause))
+        return migrated(connection)
+
+    pauses: list[str] = []
+    monkeypatch.setattr(schema, "migrated", slowly)
+    store = await Store.open(postgres_url, call_timeout=0.5, migrate=True)
+    assert pauses == ["1min"]
+    await store.close()
 
 
 @pytest.mark.postgres

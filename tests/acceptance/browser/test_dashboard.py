@@ -6,9 +6,11 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from screenshot_suite.axe import grave_faults
+from tests.acceptance.broker_view import wait_for
 from tests.acceptance.browser.accounts import PASSWORD, add_accounts
 from tests.acceptance.browser.conftest import Connect, Visit, Watch
 from tests.acceptance.browser.dashboard import SOON, add_admin, close, confirm, row, rows
+from tests.acceptance.conftest import connected
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 
 pytestmark = pytest.mark.cluster
@@ -19,6 +21,13 @@ def _accounts(gateway: GatewayProcess) -> None:
     add_accounts(gateway)
     add_admin(gateway)
     add_admin(gateway, "olga", role="observer")
+
+
+def journal(gateway: GatewayProcess) -> set[tuple[str, str | None]]:
+    """The kinds of what the journal has, and whom it concerns. It is written every two seconds."""
+    status, found = gateway.call("GET", "/api/admin/events", user="root", roles=("admin",))
+    assert status == 200, found
+    return {(each["kind"], each.get("user")) for each in found["events"]}
 
 
 def test_it_shows_the_people_of_a_room_and_ends_one_of_their_connections(
@@ -48,6 +57,7 @@ def test_it_shows_the_people_of_a_room_and_ends_one_of_their_connections(
     # "Why was she cut off?"
     form = page.locator("form.journal")
     form.get_by_label("User").fill("paul")
+    wait_for(lambda: {("close", "paul"), ("action", None)} <= journal(gateway))
     form.get_by_role("button", name="Search").click()
     ended = row(page, "Journal", "ended by an admin (4003)")
     expect(ended).to_contain_text("an admin has ended this connection", timeout=SOON)
@@ -200,7 +210,11 @@ def test_nothing_is_cut_off_and_axe_finds_nothing_grave(
     width: int,
     scheme: str,
 ) -> None:
-    clients(gateway, "a-user-with-a-rather-long-name-that-has-to-fit-somewhere@school.example")
+    user = "a-user-with-a-rather-long-name-that-has-to-fit-somewhere@school.example"
+    room = gateway.room("hana", user)
+    with connected(gateway, user) as client:
+        client.subscribe(f"/topic/{PREFIX}.public.{room}")
+    clients(gateway, user)
     page = watch(gateway, viewport={"width": width, "height": 800}, color_scheme=scheme)
     expect(rows(page, "Connections").first).to_be_visible(timeout=SOON)
     expect(page.locator(".chart canvas")).to_have_count(6)
@@ -217,8 +231,9 @@ def test_nothing_is_cut_off_and_axe_finds_nothing_grave(
     expect(tile.locator(".soft")).to_have_text(re.compile(r"^\d\d:\d\d: "))
     page.get_by_label("Time range").select_option(label="The last hour")
     expect(page.get_by_role("img", name="Connections, The last hour")).to_be_visible()
-    page.evaluate("location.hash = '#/room/1'")
-    expect(page.get_by_role("heading", name="Room 1")).to_be_visible()
+    wait_for(lambda: ("close", user) in journal(gateway))
+    page.evaluate(f"location.hash = '#/room/{room}'")
+    expect(page.get_by_role("heading", name=f"Room {room}")).to_be_visible()
     expect(page.locator(".facts dd").first).to_be_visible(timeout=SOON)
     expect(rows(page, "Journal").first).to_be_visible(timeout=SOON)
     _is_sound(page, width)

@@ -127,7 +127,7 @@ def _is_wrong(name: str, different: Sequence[str], why: str | None) -> bool:
     print(f"{'≠' if different else '='} {name}{f': {why}' if why else ''}")
     for line in different:
         print(f"    {line}")
-    return bool(different) != (why is not None)
+    return not differences.is_as_explained(different, why)
 
 
 def _application(cluster: Cluster) -> User:

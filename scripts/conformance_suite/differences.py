@@ -11,6 +11,7 @@ from conformance_suite.outcome import Outcome
 _ENDS: Final = ("closed", "gone without", "nothing more")
 
 _OWN_TEXT: Final = "the gateway's own text of the ERROR"
+_NO_RELAY: Final = "the gateway's own text of the ERROR, unless a relay was dialled early enough"
 _NO_AMQP: Final = "AMQP cannot write it: RabbitMQ would break off every feed"
 _TOLD: Final = "RabbitMQ closes without a word; the gateway says why"
 
@@ -22,7 +23,7 @@ _ALWAYS: Final = {
     "an unknown command": _OWN_TEXT,
     "SEND without a destination": _OWN_TEXT,
     "SUBSCRIBE without a destination": _OWN_TEXT,
-    "UNSUBSCRIBE of nothing": _OWN_TEXT,
+    "UNSUBSCRIBE of nothing": _NO_RELAY,
     "an expiration that is no number": _TOLD,
     "somebody else's user-id": _TOLD,
     "a correlation-id of 300 bytes": _NO_AMQP,
@@ -103,6 +104,11 @@ def explained_of_libraries(version: str) -> Mapping[tuple[str, str], str]:
     """The explanations for a version of RabbitMQ, by client library and application."""
     before_4 = version.startswith("3.")
     return _OF_LIBRARIES | (_OF_LIBRARIES_BEFORE_4 if before_4 else _OF_LIBRARIES_SINCE_4)
+
+
+def is_as_explained(different: Sequence[str], why: str | None) -> bool:
+    """Whether nothing is different without an explanation, and nothing explained in vain."""
+    return bool(different) == (why is not None) or (not different and why == _NO_RELAY)
 
 
 def wrong_with(fault: str, direct: Outcome, through: Outcome) -> str:

@@ -9,6 +9,7 @@ from conformance_suite.differences import (
     differences,
     explained,
     explained_of_libraries,
+    is_as_explained,
     wrong_with,
 )
 from conformance_suite.faults import FAULTS
@@ -57,6 +58,16 @@ def test_only_what_is_there_is_explained() -> None:
     for version in ("3.10.8", "4.3.6"):
         assert set(explained_of_libraries(version)) <= names
         assert set(explained(version)) <= conversations
+
+
+def test_a_difference_needs_an_explanation_and_one_in_vain_is_wrong_too() -> None:
+    why = explained("3.10.8")["SEND without a destination"]
+    assert is_as_explained([], None)
+    assert is_as_explained(["- one", "+ other"], why)
+    assert not is_as_explained(["- one", "+ other"], None)
+    assert not is_as_explained([], why)
+    # Of this one nobody knows beforehand whether it will be needed.
+    assert is_as_explained([], explained("3.10.8")["UNSUBSCRIBE of nothing"])
 
 
 def test_after_an_error_the_end_is_no_difference_but_another_text_is() -> None:

@@ -66,7 +66,8 @@ def publish(cluster: Cluster, queue: str, *bodies: str, past: int) -> None:
             return True
 
         for body in bodies:
-            wait_for(partial(publish_one, body))
+            # As long as a node hangs RabbitMQ may look for the leader there, until it gives it up.
+            wait_for(partial(publish_one, body), within=120)
 
 
 def messages(client: StompClient, count: int) -> dict[str, Received]:

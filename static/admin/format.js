@@ -14,6 +14,8 @@ export class Format {
   constructor(language) {
     this.language = language;
     this.#whole = new Intl.NumberFormat(language, { maximumFractionDigits: 0 });
+    this.#tenths = new Intl.NumberFormat(language, { maximumFractionDigits: 1 });
+    this.#hundredths = new Intl.NumberFormat(language, { maximumFractionDigits: 2 });
     this.#short = new Intl.NumberFormat(language, { maximumSignificantDigits: 3 });
     this.#clock = new Intl.DateTimeFormat(language, { timeStyle: "medium" });
     this.#hour = new Intl.DateTimeFormat(language, { timeStyle: "short", hourCycle: "h23" });
@@ -21,6 +23,8 @@ export class Format {
   }
 
   #whole;
+  #tenths;
+  #hundredths;
   #short;
   #clock;
   #hour;
@@ -29,8 +33,8 @@ export class Format {
   /** @param {number} value */
   number(value) {
     // Of 0.999, a rate that was measured over a second and a millisecond, nobody needs three digits.
-    const digits = value < 10 ? 2 : value < 100 ? 1 : 0;
-    return new Intl.NumberFormat(this.language, { maximumFractionDigits: digits }).format(value);
+    const format = value < 10 ? this.#hundredths : value < 100 ? this.#tenths : this.#whole;
+    return format.format(value);
   }
 
   /** @param {number} value */

@@ -723,9 +723,9 @@ class Store:
         """The last revision, and the entries that have changed after ``revision`` or go on."""
         return await self._database.read(partial(erasures.since, revision=revision))
 
-    async def with_deleted(self, among: Sequence[int]) -> list[int]:
+    async def with_deleted(self, rooms: Sequence[int]) -> list[int]:
         """Those of the rooms in which messages were deleted by request, now or earlier."""
-        return await self._database.read(partial(erasures.with_deleted, among=among))
+        return await self._database.read(partial(erasures.with_deleted, rooms=rooms))
 
     # Private queues
 

@@ -73,9 +73,9 @@ class Database:
             if each.revision > revision or each.done_at is None
         ]
 
-    async def with_deleted(self, among: Sequence[int]) -> list[int]:
-        self.asked_for.append(list(among))
-        return [room for room in among if room == 4]
+    async def with_deleted(self, rooms: Sequence[int]) -> list[int]:
+        self.asked_for.append(list(rooms))
+        return [room for room in rooms if room == 4]
 
     async def membership(self, room: int, user: str) -> Membership | None:
         return None

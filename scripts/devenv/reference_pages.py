@@ -26,6 +26,7 @@ from gateway.http.contract import problems
 from gateway.http.contract.asyncapi import asyncapi, errors
 from gateway.http.contract.documents import openapi
 from gateway.http.contract.openapi import Route
+from gateway.http.contract.schema_types import Json, Marks, type_of
 from gateway.observe import events
 
 PROJECT: Final = Path(__file__).parents[2]
@@ -35,8 +36,6 @@ _MADE: Final = "<!-- Made by scripts/reference; edit what it is made from. -->"
 _COMMENT: Final = re.compile(r"# ?(.*)")
 _KEY: Final = re.compile(r"#?\s*([a-z0-9_]+) = ")
 _TABLE: Final = re.compile(r"#?\s*\[+([a-z_.]+)\]+\s*(?:#.*)?")
-
-Json = dict[str, Any]
 
 
 def main() -> int:
@@ -322,22 +321,15 @@ def _fields(fields: Json, required: Iterable[str]) -> Iterator[tuple[str, str, s
 
 
 def _type(schema: Json) -> str:
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        return f"[{name}](#{name.lower()})"
-    if "enum" in schema:
-        return " or ".join(f"`{each}`" for each in schema["enum"])
-    if "const" in schema:
-        return f"`{str(schema['const']).lower()}`"
-    for key in ("anyOf", "oneOf"):
-        if key in schema:
-            return " or ".join(map(_type, schema[key]))
-    if schema.get("type") == "array":
-        return f"list of {_type(schema.get('items', {}))}"
-    if "not" in schema:
-        return "nothing"
-    kind = schema.get("format") or schema.get("type", "any")
-    return str(kind)
+    return type_of(schema, _MARKDOWN)
+
+
+_MARKDOWN: Final = Marks(
+    shape=lambda name: f"[{name}](#{name.lower()})",
+    value=lambda value: f"`{value}`",
+    plain=lambda kind, schema: str(schema.get("format") or kind),
+    either=" or ",
+)
 
 
 def _tables(model: type[BaseModel], name: str = "") -> Iterator[tuple[str, type[BaseModel]]]:

@@ -7,11 +7,11 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator
 from html import escape
-from typing import Any, Final
+from typing import Final
 
 from gateway.http.contract.problems import kinds
-
-Json = dict[str, Any]
+from gateway.http.contract.schema_types import Json, Marks, type_of
+from gateway.store.values import MAX_NUMBER
 
 MEDIA_TYPE: Final = "text/html; charset=utf-8"
 
@@ -131,7 +131,7 @@ def _operation(method: str, path: str, operation: Json) -> str:
                 if "required" in each
                 else f"<code>{each['name']}</code>?",
                 each["in"],
-                type_of(each["schema"]),
+                _type(each["schema"]),
                 _text(each.get("description", "")),
             )
             for each in parameters
@@ -166,9 +166,7 @@ def _answer(answer: Json) -> str:
 
 def _content(content: Json) -> str:
     return "; ".join(
-        type_of(of["schema"])
-        if media_type.endswith("json")
-        else f"<code>{escape(media_type)}</code>"
+        _type(of["schema"]) if media_type.endswith("json") else f"<code>{escape(media_type)}</code>"
         for media_type, of in content.items()
     )
 
@@ -190,12 +188,12 @@ def _stomp(stomp: Json) -> Iterator[str]:
         rows = (
             (
                 f"<code>{name}</code>{'' if name in needed else '?'}",
-                type_of(of),
+                _type(of),
                 _text(of.get("description", "")),
             )
             for name, of in headers["properties"].items()
         )
-        payload = type_of(frame["payload"]) if "payload" in frame else "none"
+        payload = _type(frame["payload"]) if "payload" in frame else "none"
         yield (
             f'<details id="frame-{id}"><summary><b>{escape(frame["name"])}</b>'
             f" {_text(frame['summary'])}</summary>{_table(('header', 'type', 'meaning'), rows)}"
@@ -208,12 +206,12 @@ def _stomp(stomp: Json) -> Iterator[str]:
 def _shape(schema: Json) -> str:
     told = f"<p>{_text(schema['description'])}</p>" if "description" in schema else ""
     if "properties" not in schema:
-        return f"{told}<p>{type_of(schema)}</p>"
+        return f"{told}<p>{_type(schema)}</p>"
     needed = schema.get("required", ())
     rows = (
         (
             f"<code>{name}</code>{'' if name in needed else '?'}",
-            type_of(of),
+            _type(of),
             _text(of.get("description", "")),
         )
         for name, of in schema["properties"].items()
@@ -221,31 +219,11 @@ def _shape(schema: Json) -> str:
     return told + _table(("field", "type", "meaning"), rows)
 
 
-def type_of(schema: Json) -> str:
-    """The type that a schema describes, in a line of HTML."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        return f'<a href="#shape-{name}">{name}</a>'
-    if "enum" in schema:
-        return " | ".join(f"<code>{escape(str(each))}</code>" for each in schema["enum"])
-    if "const" in schema:
-        return f"<code>{escape(str(schema['const']).lower())}</code>"
-    for key in ("anyOf", "oneOf"):
-        if key in schema:
-            return " | ".join(map(type_of, schema[key]))
-    match schema.get("type"):
-        case "array":
-            return f"list of {type_of(schema.get('items', {}))}"
-        case "object":
-            of = schema.get("additionalProperties")
-            return f"object of {type_of(of)}" if isinstance(of, dict) else "object"
-        case None:
-            return "nothing" if "not" in schema else "any"
-        case kind:
-            return f"{kind}{_bounds(schema)}"
+def _type(schema: Json) -> str:
+    return type_of(schema, _HTML)
 
 
-def _bounds(schema: Json) -> str:
+def _plain(kind: str, schema: Json) -> str:
     names = (
         "format",
         "minimum",
@@ -255,10 +233,18 @@ def _bounds(schema: Json) -> str:
         "maxLength",
         "default",
     )
-    told = ", ".join(
-        f"{name} {schema[name]}" for name in names if schema.get(name) not in (None, "", 2**63 - 1)
+    bounds = ", ".join(
+        f"{name} {schema[name]}" for name in names if schema.get(name) not in (None, "", MAX_NUMBER)
     )
-    return f' <span class="soft">({escape(told)})</span>' if told else ""
+    return f'{kind} <span class="soft">({escape(bounds)})</span>' if bounds else kind
+
+
+_HTML: Final = Marks(
+    shape=lambda name: f'<a href="#shape-{name}">{name}</a>',
+    value=lambda value: f"<code>{escape(value)}</code>",
+    plain=_plain,
+    either=" | ",
+)
 
 
 def _table(heads: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

@@ -9,17 +9,21 @@ from typing_extensions import TypedDict
 
 from broker.topology import Audience
 from gateway.domain.room import MemberRole
+from gateway.store.values import MAX_NUMBER
 
 #: RFC 3339, UTC.
 Moment = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 Seq = Annotated[int, Field(ge=1)]
+#: A room's or a message's number in a request.
+Number = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 
 #: Parts of queries, which come as text.
 OfAudience = Annotated[
     Audience, Field(strict=False, description="To everyone in the room, or to its hosts alone.")
 ]
 After = Annotated[
-    int, Field(strict=False, ge=0, le=2**63 - 1, description="The last seq that you have; 0: none.")
+    int,
+    Field(strict=False, ge=0, le=MAX_NUMBER, description="The last seq that you have; 0: none."),
 ]
 AtMost = Annotated[int, Field(strict=False, ge=1, description="Messages of one page, at most.")]
 RoomIdentity = Annotated[

@@ -34,7 +34,7 @@ from gateway.errors import (
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body, parse
 from gateway.http.contract.operation import Answer, Operation, Who
-from gateway.http.contract.shapes import Moment
+from gateway.http.contract.shapes import Moment, Number
 from gateway.http.names import AnyUserName
 
 _Id = Annotated[str, Field(min_length=1, max_length=100)]
@@ -428,7 +428,7 @@ class Erase(Body):
     """The body of an order to delete by request: a room, what a user has left in a room, or what a
     user has left everywhere. ``reason``: for the record."""
 
-    room: Annotated[int, Field(ge=1, le=2**63 - 1)] | None = None
+    room: Number | None = None
     user: AnyUserName | None = None
     reason: _Reason = ""
 

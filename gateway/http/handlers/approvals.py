@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, NotRequired, Self
+from typing import NotRequired, Self
 
 from pydantic import Field, model_validator
 from typing_extensions import TypedDict
@@ -26,24 +26,21 @@ from gateway.errors import (
 from gateway.http import body
 from gateway.http.api import ApiHandler
 from gateway.http.contract.operation import Answer, Operation, Who
-from gateway.http.contract.shapes import SaidMessage
-from gateway.http.contract.shapes import Seq as MessageSeq
+from gateway.http.contract.shapes import After, Number, SaidMessage, Seq
 from gateway.messages.approvals import PAGE, Decided
-
-Seq = Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
 class WaitingQuery(body.Body):
     """The query; its value comes as text."""
 
-    after: Annotated[int, Field(strict=False, ge=0, le=2**63 - 1)] = 0
+    after: After = 0
 
 
 class Decision(body.Body):
     """The body: the numbers of messages that wait."""
 
-    approve: tuple[Seq, ...] = Field(default=(), strict=False)
-    refuse: tuple[Seq, ...] = Field(default=(), strict=False)
+    approve: tuple[Number, ...] = Field(default=(), strict=False)
+    refuse: tuple[Number, ...] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
     def _each_once(self) -> Self:
@@ -65,9 +62,9 @@ class ShownWaiting(TypedDict):
 class ShownDecision(TypedDict):
     """The fate of a message. ``place``: where it waited; ``seq``: where it stands now."""
 
-    place: MessageSeq
+    place: Seq
     fate: Fate
-    seq: NotRequired[MessageSeq]
+    seq: NotRequired[Seq]
 
 
 class ShownDecisions(TypedDict):

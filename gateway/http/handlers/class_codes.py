@@ -31,7 +31,7 @@ from gateway.errors import (
 from gateway.http.api import ApiHandler
 from gateway.http.body import Body
 from gateway.http.contract.operation import OF_USERS, Answer, Operation, Who
-from gateway.http.contract.shapes import Moment
+from gateway.http.contract.shapes import Moment, Number
 from gateway.http.session_cookie import device_of, identity_json, set_session
 
 #: Bytes of a body, which anybody may send.
@@ -39,7 +39,7 @@ _MOST_BODY: Final = 4 * 1024
 #: Knocks that are answered by one call: as many as may wait, and more.
 _MOST_ANSWERED: Final = 10_000
 
-_Numbers = tuple[Annotated[int, Field(ge=1, lt=2**63)], ...]
+_Numbers = tuple[Number, ...]
 _Nickname = Annotated[str, AfterValidator(nickname)]
 _Answered = Annotated[_Numbers, Field(strict=False, max_length=_MOST_ANSWERED)] | Literal["all"]
 

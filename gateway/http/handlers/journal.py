@@ -13,7 +13,7 @@ from gateway.domain.message import timestamp
 from gateway.errors import Invalid
 from gateway.http.body import Body
 from gateway.http.contract.operation import Answer, Operation, Who
-from gateway.http.contract.shapes import Moment
+from gateway.http.contract.shapes import Moment, Number
 from gateway.http.handlers.admin import AdminHandler, aware, cursor, cursor_parts
 from gateway.http.names import AnyUserName
 
@@ -31,7 +31,7 @@ class EventsQuery(Body):
     commas. ``after``: the ``next`` of the page before."""
 
     user: AnyUserName | None = None
-    room: Annotated[int, Field(strict=False, ge=1, le=2**63 - 1)] | None = None
+    room: Annotated[Number, Field(strict=False)] | None = None
     address: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     connection: Annotated[str, Field(min_length=1, max_length=100)] | None = None
     kind: _Kinds = ()

@@ -68,6 +68,8 @@ _LOOK_FOR_OVERFLOW_EVERY: Final = 1.0
 #: Messages that are handed over in one turn of the loop: one read may bring a thousand, from a
 #: queue that was not read for a while.
 _TURN: Final = 64
+#: What RabbitMQ says when it has broken off a connection because it failed itself.
+_INTERNAL_ERROR: Final = "541 "
 #: Seconds that a session must have lasted to count as one that worked.
 _SHORTEST_SESSION: Final = 5.0
 
@@ -255,8 +257,9 @@ class Feed:
             logger.warning("feed %d lost %s and looks for a node: %s", self.number, node, why)
             self._context.witness(self.number, node, why)
             if isinstance(error, EntranceGone):
-                for each in tuple(self._pattern_listeners.values()):
-                    self._call(each.swept)
+                self._call_patterns(lambda each: each.swept)
+            elif str(error).startswith(_INTERNAL_ERROR):
+                self._call_patterns(lambda each: each.broke)
         except Exception as error:
             consequence = f" and gives up its session with {node}"
             self._tasks.failures.note(f"feed {self.number}", error, consequence=consequence)
@@ -267,8 +270,7 @@ class Feed:
             self.stood.clear()
             connection.close()
             self._call_all(lambda each: each.lost)
-            for listener in tuple(self._pattern_listeners.values()):
-                self._call(listener.lost)
+            self._call_patterns(lambda each: each.lost)
         worked = self._has_stood and loop.time() - began >= _SHORTEST_SESSION
         return Outcome.STOOD if worked else Outcome.FELL
 
@@ -507,6 +509,12 @@ class Feed:
     def _call_all(self, method: Callable[[Listener], Callable[[int], None]]) -> None:
         for each in self._listeners.values():
             self._call(method(each))
+
+    def _call_patterns(self, method: Callable[[PatternListener], Callable[[int], None]]) -> None:
+        for pattern, listener in tuple(self._pattern_listeners.items()):
+            # Meanwhile another one may have had it given up.
+            if self._pattern_listeners.get(pattern) is listener:
+                self._call(method(listener))
 
     def _call(self, method: Callable[[int], None]) -> None:
         try:

@@ -83,6 +83,10 @@ class PatternListener(Protocol):
         """Another gateway has taken this one for dead and its feeds out of the way: for some
         seconds no feed may have brought anything. ``lost`` follows."""
 
+    def broke(self, feed: int) -> None:
+        """RabbitMQ has broken off the feed with an internal error: perhaps at a message of this
+        pattern, which AMQP cannot write. ``lost`` follows."""
+
     def refused(self, feed: int, why: str) -> None:
         """The binding does not stand, or could not be confirmed."""
 

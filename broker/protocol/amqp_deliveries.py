@@ -110,7 +110,7 @@ class DeliveryReader:
 
     ``frame_max``: bytes of a frame at most, as agreed with the node; ``message_bytes``: bytes of a
     message at most, its properties included. It holds no more than a frame, a chunk, and a message
-    for each channel.
+    for each channel; a header may be as large as a message.
     """
 
     def __init__(self, *, frame_max: int, message_bytes: int) -> None:
@@ -120,6 +120,10 @@ class DeliveryReader:
         #: The message that is arriving, by channel.
         self._contents: dict[int, _Content] = {}
 
+    @property
+    def _header_max(self) -> int:
+        return max(self.frame_max, self._message_bytes)
+
     def feed(self, data: bytes) -> Iterator[Event]:
         """The events that these bytes complete, without heart-beats. Raises :class:`AmqpError`."""
         buffer = self._buffer + data if self._buffer else data
@@ -127,8 +131,10 @@ class DeliveryReader:
         try:
             while size - at >= OVERHEAD:
                 kind, channel, length = FRAME.unpack_from(buffer, at)
-                if length > self.frame_max - OVERHEAD:
-                    raise AmqpError(f"a frame of {length + OVERHEAD} bytes, over {self.frame_max}")
+                # RabbitMQ does not cut headers, however long they are.
+                most = self._header_max if kind == Kind.HEADER else self.frame_max
+                if length > most - OVERHEAD:
+                    raise AmqpError(f"a frame of {length + OVERHEAD} bytes, over {most}")
                 start = at + FRAME.size
                 end = start + length
                 if end >= size:

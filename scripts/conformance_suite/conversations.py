@@ -500,6 +500,38 @@ CONVERSATIONS: Final = (
         ],
     ),
     Conversation(
+        "a queue's name of 300 bytes",
+        [
+            connect(),
+            subscribe(f"/queue/{OWN}{'q' * 300}", auto_delete="true", durable="false"),
+            bye(),
+        ],
+    ),
+    Conversation(
+        "a SEND to a queue's name of 300 bytes",
+        [connect(), say(_send(f"/amq/queue/{OWN}{'q' * 300}", receipt="sent"), gets=1), bye()],
+    ),
+    Conversation(
+        "an exchange's name of 300 bytes",
+        [
+            connect(),
+            say(frame("SUBSCRIBE", id="s", destination=f"/exchange/{OWN}{'x' * 300}/a"), gets=None),
+        ],
+    ),
+    Conversation(
+        "a queue named with 300 bytes by the client",
+        [
+            connect(),
+            subscribe(
+                f"/exchange/amq.topic/{OWN}.#",
+                x_queue_name=f"{OWN}{'q' * 300}",
+                auto_delete="true",
+                durable="false",
+            ),
+            bye(),
+        ],
+    ),
+    Conversation(
         "somebody else's user-id", [connect(), say(_send(TOPIC, user_id="somebody"), gets=None)]
     ),
     Conversation("CONNECT twice", [connect(), connect(), say(gets=None)]),

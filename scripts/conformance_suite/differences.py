@@ -29,16 +29,23 @@ _ALWAYS: Final = {
     "a correlation-id of 300 bytes": _NO_AMQP,
     "a header's name of 300 bytes": _NO_AMQP,
     "a routing key of 300 bytes": _NO_AMQP,
+    "a queue's name of 300 bytes": _NO_AMQP,
+    "a SEND to a queue's name of 300 bytes": _NO_AMQP,
+    "a queue named with 300 bytes by the client": _NO_AMQP,
     "CONNECT twice": "RabbitMQ crashes (1011); the gateway says what is wrong",
 }
 
 
 #: Before 4.0, and since.
-_BEFORE_4: Final = {"an exchange that is not there": _TOLD}
+_BEFORE_4: Final = {
+    "an exchange that is not there": _TOLD,
+    "an exchange's name of 300 bytes": _TOLD,
+}
 _LINE_END: Final = "the gateway's text ends its line, as that of RabbitMQ 3.10 does"
 _SINCE_4: Final = {
     "a wrong passcode": _LINE_END,
     "an exchange that is not there": _OWN_TEXT,
+    "an exchange's name of 300 bytes": _OWN_TEXT,
     "no more after UNSUBSCRIBE": "RabbitMQ gives no RECEIPT for a message that nobody takes",
 }
 

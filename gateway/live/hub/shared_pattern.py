@@ -49,7 +49,8 @@ class SharedPattern:
 
     ``token`` makes the ids of its messages unique among all of the gateway's patterns. ``settling``
     gives the seconds from RabbitMQ's confirm of a new binding until all its nodes route by it.
-    ``took`` is called with the bytes of each message that has come.
+    ``took`` is called with the bytes of each message that has come, ``broke`` when RabbitMQ has
+    broken off a feed, perhaps because of it.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class SharedPattern:
         clock: Monotonic,
         settling: Callable[[], float],
         took: Callable[[int], None],
+        broke: Callable[[], None],
     ) -> None:
         self.pattern = pattern
         self.broadcaster = Broadcaster(fan_out)
@@ -74,6 +76,7 @@ class SharedPattern:
         self._clock = clock
         self._settling = settling
         self._took = took
+        self._broke = broke
         #: Feeds by whose bindings all nodes route, and those whose bindings they learn of now.
         self._settled: set[int] = set()
         self._settles: dict[int, asyncio.TimerHandle] = {}
@@ -132,6 +135,11 @@ class SharedPattern:
         """End all subscriptions."""
         self.broadcaster.end(error)
 
+    def keep_off(self, why: str) -> None:
+        """End, because the feeds are not to bring it: clients get relays."""
+        self._keep_out(why)
+        self.end(BrokerUnavailable(f"messages may be missing: {why}"))
+
     # The listener of the pattern
 
     @property
@@ -172,15 +180,22 @@ class SharedPattern:
     def refused(self, feed: int, why: str) -> None:
         if not self._succession.led or feed == self._succession.leader:
             self._refusal, self._refused_at = why, self._clock()
-            for each in self._joining:
-                if not each.done.done():
-                    each.done.set_exception(NotShared(why))
+            self._keep_out(why)
+
+    def broke(self, feed: int) -> None:
+        del feed
+        self._broke()
 
     def lost(self, feed: int) -> None:
         self._settled.discard(feed)
         if settles := self._settles.pop(feed, None):
             settles.cancel()
         self._do(lambda now: self._succession.lost(feed, now))
+
+    def _keep_out(self, why: str) -> None:
+        for each in self._joining:
+            if not each.done.done():
+                each.done.set_exception(NotShared(why))
 
     def _let_in(self) -> None:
         """Add the subscribers whose binding RabbitMQ has confirmed to the leading feed, perhaps

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from random import Random
 from typing import Final
@@ -12,7 +13,10 @@ from broker.feeds.listener import Pattern
 from broker.timing.readings import Monotonic
 from broker.timing.ticker import RESOLUTION, Ticker
 from gateway.live.hub.fanout import FanOut, Subscriber
+from gateway.live.hub.quarantine import KEPT_OFF, Quarantine
 from gateway.live.hub.shared_pattern import NotShared, SharedPattern
+
+logger = logging.getLogger(__name__)
 
 #: Patterns at a time. Beyond that, clients get relays of their own.
 MOST: Final = 1_000
@@ -24,6 +28,7 @@ HELD: Final = 64 * 1024 * 1024
 _LOOK: Final = 1024 * 1024
 #: Seconds that a pattern stays subscribed when its last subscriber has left.
 LINGER: Final = 30.0
+_UNWRITABLE: Final = "RabbitMQ breaks off the feeds at a message that AMQP cannot write"
 
 
 class SharedPatterns:
@@ -54,6 +59,7 @@ class SharedPatterns:
         self._loop = asyncio.get_running_loop()
         self._patterns: dict[Pattern, SharedPattern] = {}
         self._lingering: dict[Pattern, asyncio.TimerHandle] = {}
+        self._quarantine = Quarantine()
 
     def __len__(self) -> int:
         """The number of subscribed patterns."""
@@ -109,7 +115,28 @@ class SharedPatterns:
         if sum(each.held for each in self._patterns.values()) > HELD:
             max(self._patterns.values(), key=lambda each: each.held).relieve()
 
+    def _broke(self) -> None:
+        """A feed was broken off: keep those off the feeds that may be why."""
+        now = self._clock()
+        suspects = self._quarantine.broke(tuple(self._patterns), now)
+        if not suspects:
+            return
+        if len(suspects) == 1:
+            logger.warning(
+                "%s: for %d minutes its clients are served by relays, not by the feeds, which "
+                "RabbitMQ breaks off at a message of it: a producer past this gateway, or a dead "
+                "letter, has a property, a header's name or a routing key of more than 255 bytes",
+                "/".join(suspects[0]),
+                KEPT_OFF // 60,
+            )
+        for pattern, shared in tuple(self._patterns.items()):
+            if self._quarantine.keeps_off(pattern, now):
+                self._remove(pattern)
+                shared.keep_off(_UNWRITABLE)
+
     def _enter(self, pattern: Pattern) -> SharedPattern:
+        if self._quarantine.keeps_off(pattern, self._clock()):
+            raise NotShared(_UNWRITABLE)
         shared = self._patterns.get(pattern)
         if shared is None:
             shared = self._make(pattern)
@@ -136,6 +163,7 @@ class SharedPatterns:
             clock=self._clock,
             settling=lambda: self._feeds.settling,
             took=self._took,
+            broke=self._broke,
         )
         self._feeds.subscribe_pattern(pattern, shared)
         return shared
@@ -143,12 +171,14 @@ class SharedPatterns:
     def _leave(self, shared: SharedPattern, subscriber: Subscriber) -> None:
         shared.broadcaster.remove(subscriber)
         shared.users -= 1
-        if not shared.users:
-            pattern = shared.pattern
-            self._lingering[pattern] = self._loop.call_later(self._linger, self._release, pattern)
+        pattern = shared.pattern
+        if not shared.users and self._patterns.get(pattern) is shared:
+            self._lingering[pattern] = self._loop.call_later(self._linger, self._remove, pattern)
 
-    def _release(self, pattern: Pattern) -> None:
-        del self._lingering[pattern], self._patterns[pattern]
+    def _remove(self, pattern: Pattern) -> None:
+        del self._patterns[pattern]
+        if timer := self._lingering.pop(pattern, None):
+            timer.cancel()
         self._feeds.unsubscribe_pattern(pattern)
         if not self._patterns:
             self._ticker.remove(self)

@@ -5,7 +5,9 @@ behind such a SEND is lost. What RabbitMQ answers with an ERROR that names the h
 (``priority:high``) is left to it. https://www.rabbitmq.com/docs/stomp#pear
 
 What AMQP cannot write RabbitMQ gives to STOMP's subscribers all the same, and breaks off each AMQP
-connection that is to get it: that of every feed, with all topics of all clients.
+connection that is to get it: that of every feed, with all topics of all clients. So names that are
+too long for AMQP are refused wherever RabbitMQ takes one from a header, whether or not it would be
+read by a feed: a queue's name is the routing key of its dead letters.
 """
 
 from __future__ import annotations
@@ -36,12 +38,21 @@ _SHORT_PROPERTIES: Final = (
     "app-id",
     "cluster-id",
 )
-#: What a queue gives to the messages that it hands on (``rabbit_stomp_util:build_arguments``).
-_HANDED_ON: Final = ("x-dead-letter-exchange", "x-dead-letter-routing-key")
+#: What a queue gives to the messages that it hands on (``rabbit_stomp_util:build_arguments``), and
+#: its own name.
+_OF_QUEUES: Final = ("x-dead-letter-exchange", "x-dead-letter-routing-key", "x-queue-name")
 #: A character of UTF-8 has four bytes at most.
 _SURELY_SHORT: Final = _SHORT // 4
-#: Where the routing key begins: behind so many slashes of such a destination.
-_KEYS: Final = (("/topic/", 2), ("/exchange/", 3))
+#: What a destination of each kind names (https://www.rabbitmq.com/docs/stomp#d); the last one is
+#: without a slash in front.
+_NAMED_BY: Final = (
+    ("/topic/", ("a routing key",)),
+    ("/exchange/", ("an exchange's name", "a routing key")),
+    ("/queue/", ("a queue's name",)),
+    ("/amq/queue/", ("a queue's name",)),
+    ("/reply-queue/", ("a queue's name",)),
+    ("", ("a queue's name",)),
+)
 #: Characters of a wrong value that are shown.
 _SHOWN: Final = 40
 
@@ -57,10 +68,8 @@ def check_send(frame: Frame) -> None:
     for name, _ in frame.headers:
         if _is_long(name):
             raise BadFrame(f"{name[:_SHOWN]}…: a header's name has at most {_SHORT} bytes")
-    _check_short(frame, _SHORT_PROPERTIES + _HANDED_ON)
-    destination = frame.get("destination") or ""
-    if _is_long(_routing_key(destination)):
-        raise BadFrame(f"destination: a routing key has at most {_SHORT} bytes")
+    _check_short(frame, _SHORT_PROPERTIES + _OF_QUEUES)
+    _check_destination(frame)
 
 
 def _check_short(frame: Frame, names: Iterable[str]) -> None:
@@ -73,14 +82,17 @@ def _is_long(text: str) -> bool:
     return len(text) > _SURELY_SHORT and len(text.encode()) > _SHORT
 
 
-def _routing_key(destination: str) -> str:
-    """The routing key of a topic or an exchange; empty for others, whose messages no feed gets.
-    RabbitMQ decodes no escape but this one (``rabbit_routing_util:unescape``)."""
-    for kind, slashes in _KEYS:
-        if destination.startswith(kind):
-            parts = destination.split("/", slashes)
-            return parts[slashes].replace("%2F", "/") if len(parts) > slashes else ""
-    return ""
+def _check_destination(frame: Frame) -> None:
+    """RabbitMQ decodes no escape but this one (``rabbit_routing_util:unescape``), and takes all
+    that is behind the slashes which it knows for one name."""
+    destination = frame.get("destination") or ""
+    if len(destination) <= _SURELY_SHORT:
+        return
+    start, kinds = next(each for each in _NAMED_BY if destination.startswith(each[0]))
+    names = destination.removeprefix(start).split("/", len(kinds) - 1)
+    for kind, name in zip(kinds, names, strict=False):
+        if _is_long(name.replace("%2F", "/")):
+            raise BadFrame(f"destination: {kind} has at most {_SHORT} bytes")
 
 
 def check_subscribe(frame: Frame) -> None:
@@ -90,4 +102,5 @@ def check_subscribe(frame: Frame) -> None:
         raise BadFrame(
             f"prefetch-count:{value[:_SHOWN]}: must be a whole number; leave it out for no limit"
         )
-    _check_short(frame, _HANDED_ON)
+    _check_short(frame, _OF_QUEUES)
+    _check_destination(frame)

@@ -424,3 +424,30 @@ def test_rules_that_are_withdrawn_end_what_they_have_opened_by_the_hub_or_by_a_r
             for topic in ("gone.a", "gone.b", "stays.a"):
                 channel.basic_publish("amq.topic", topic, topic.encode())
         assert stays.message().body == b"stays.a"
+
+
+def test_a_pattern_that_gets_what_amqp_cannot_write_has_relays_and_the_others_are_shared(
+    gateway: GatewayProcess, cluster: Cluster
+) -> None:
+    """RabbitMQ breaks off both feeds with each such message, and does not say for whom it was."""
+    unwritable = {"destination": "/topic/unwritable.x", "correlation-id": "c" * 300}
+    with _direct(cluster) as producer:
+
+        def is_found() -> bool:
+            with _through(gateway) as client:
+                client.subscribe("/topic/unwritable.#")
+                producer.request("SEND", unwritable)
+                client.receive()
+            return "its clients are served by relays" in gateway.log.read_text()
+
+        wait_for(is_found, within=60)
+        with _through(gateway) as calm, _through(gateway) as client:
+            client.subscribe("/topic/unwritable.#")
+            logins = gateway.relay_logins()
+            calm.subscribe("/topic/calm.#")
+            assert gateway.relay_logins() == logins, "a relay serves it"
+            for _ in range(3):
+                producer.request("SEND", unwritable)
+                assert client.message().headers["correlation-id"] == "c" * 300
+            producer.request("SEND", {"destination": "/topic/calm.x"}, b"calm")
+            assert calm.message().body == b"calm"

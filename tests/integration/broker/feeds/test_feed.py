@@ -325,6 +325,9 @@ class OfPattern:
     def swept(self, feed: int) -> None:
         self._record.add("pattern swept")
 
+    def broke(self, feed: int) -> None:
+        self._record.add("pattern broke")
+
     def refused(self, feed: int, why: str) -> None:
         self._record.add("pattern refused")
 
@@ -353,6 +356,24 @@ def test_a_feed_whose_entrance_is_gone_notices_it_and_binds_everything_anew() ->
             assert of_pattern == ["pattern swept", "pattern lost"]
             await until(lambda: here.feed.entrances[:1] == [node.session.entrance])
             assert here.feed.entrances[1:] == [f"{node.session.entrance}.1"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("code", "told"), [(541, ["broke", "lost"]), (320, ["lost"])])
+def test_patterns_hear_that_rabbitmq_has_failed_as_it_may_have_at_their_message(
+    code: int, told: list[str]
+) -> None:
+    async def scenario() -> None:
+        async with stage(FeedNode("a")) as here:
+            here.feed.subscribe_pattern(Pattern("amq.topic", "p.#"), OfPattern(here.record))
+            here.subscribe("k")
+            await here.record.hears("subscribed", "k")
+            (node,) = here.nodes
+            node.session.send(commands.Connection.Close(code, "INTERNAL_ERROR", 0, 0))
+            await here.record.hears("pattern lost")
+            of_pattern = [told for (told, *_) in here.record.told if told.startswith("pattern")]
+            assert of_pattern == [f"pattern {each}" for each in told]
 
     asyncio.run(scenario())
 

@@ -118,6 +118,14 @@ def test_the_largest_frame_and_the_largest_message_are_taken() -> None:
     assert isinstance(found, Delivery)
     with pytest.raises(AmqpError, match=f"a frame of {FRAME_MAX + 1} bytes, over {FRAME_MAX}"):
         read(frames(deliver(), content(most + 1), body.ContentBody(b"x" * (most + 1))))
+
+
+def test_headers_may_be_longer_than_a_frame_as_rabbitmq_does_not_cut_them() -> None:
+    dressed = message(b"good", headers={"h": "x" * (FRAME_MAX + 1)})
+    found = read(dressed + message(b"next", 2), 1000)
+    assert [each.body for each in found if isinstance(each, Delivery)] == [b"good", b"next"]
+    with pytest.raises(AmqpError, match=f"bytes, over {LIMIT}"):
+        read(message(b"bad", headers={"h": "x" * LIMIT}))
     # A content header without properties has 14 bytes.
     assert [type(each) for each in read(message(b"x" * (LIMIT - 14)))] == [Delivery]
     assert [type(each) for each in read(message(b"x" * (LIMIT - 13)))] == [TooLarge]

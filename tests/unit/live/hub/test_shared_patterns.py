@@ -14,6 +14,7 @@ from broker.protocol.amqp_deliveries import Delivery
 from broker.timing.ticker import Ticker
 from gateway.errors import BrokerUnavailable, TooLarge
 from gateway.live.hub.fanout import PENDING, FanOut
+from gateway.live.hub.quarantine import KEPT_OFF
 from gateway.live.hub.shared_pattern import REFUSED_FOR, NotShared
 from gateway.live.hub.shared_patterns import HELD, LINGER, SharedPatterns
 from tests.fake_clock import FakeClock
@@ -385,6 +386,64 @@ def test_a_gateway_that_was_taken_for_dead_tells_its_subscribers() -> None:
         scene.feeds.listeners[NEWS].swept(1)
         await settle()
         assert isinstance(client.ended, BrokerUnavailable), "neither feed has brought what came"
+
+    play(scenario)
+
+
+async def break_off(scene: Scene) -> None:
+    """Both feeds, as RabbitMQ does at a message that it cannot write."""
+    for feed in (0, 1):
+        listeners = tuple(scene.feeds.listeners.items())
+        for step in ("broke", "lost"):
+            for pattern, listener in listeners:
+                if scene.feeds.listeners.get(pattern) is listener:
+                    getattr(listener, step)(feed)
+    await settle()
+
+
+def test_a_pattern_whose_messages_break_off_the_feeds_gets_relays_and_the_others_are_shared() -> (
+    None
+):
+    async def scenario(scene: Scene) -> None:
+        ended = []
+        for _ in range(2):
+            clients = [(await scene.join(each))[0] for each in (NEWS, OTHER)]
+            await break_off(scene)
+            ended += [isinstance(client.ended, BrokerUnavailable) for client in clients]
+            await asyncio.sleep(2)
+        # The first half is tried.
+        client, _ = await scene.join(NEWS)
+        with pytest.raises(NotShared, match="AMQP cannot write"):
+            await scene.join(OTHER)
+        await break_off(scene)
+        ended.append(isinstance(client.ended, BrokerUnavailable))
+        assert all(ended)
+        assert scene.feeds.listeners == {}, "nothing of it stays at the feeds, however they linger"
+        with pytest.raises(NotShared, match="AMQP cannot write"):
+            await scene.join(NEWS)
+        other, leave = await scene.join(OTHER)
+        scene.feeds.bring(0, b"one", pattern=OTHER)
+        await settle()
+        assert other.bodies == [b"one"]
+        leave()
+        await asyncio.sleep(KEPT_OFF)
+        await scene.join(NEWS)
+
+    play(scenario)
+
+
+def test_clients_that_wait_for_a_pattern_which_breaks_off_the_feeds_get_relays() -> None:
+    async def scenario(scene: Scene) -> None:
+        await scene.join()
+        await break_off(scene)
+        await asyncio.sleep(2)
+        scene.feeds.answers = False
+        joining = asyncio.ensure_future(scene.join())
+        await settle()
+        await break_off(scene)
+        with pytest.raises(NotShared, match="AMQP cannot write"):
+            await joining
+        assert len(scene.patterns) == 0
 
     play(scenario)
 

@@ -46,13 +46,19 @@ def test_frames_for_which_rabbitmq_would_end_the_session_are_named(name: str, va
         ("destination", "/topic/" + "k" * 255),
         ("destination", "/topic/" + "안" * 85),
         ("destination", "/topic/" + "%2F" * 255),
-        ("destination", "/exchange/" + "x" * 300 + "/" + "k" * 255),
-        ("destination", "/exchange/" + "x" * 300),
-        ("destination", "/queue/" + "q" * 300),
+        ("destination", "/exchange/" + "x" * 255 + "/" + "k" * 255),
+        ("destination", "/exchange/" + "x" * 255),
+        ("destination", "/queue/" + "q" * 255),
+        ("destination", "/queue/" + "%2F" * 255),
+        ("destination", "/amq/queue/" + "q" * 255),
+        ("destination", "/reply-queue/" + "q" * 255),
+        ("destination", "q" * 255),
+        ("x-queue-name", "q" * 255),
     ],
 )
 def test_what_amqp_can_write_passes(name: str, value: str) -> None:
     check_send(Frame("SEND", ((name, value),)))
+    check_subscribe(Frame("SUBSCRIBE", ((name, value),)))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +82,9 @@ def test_what_amqp_can_write_passes(name: str, value: str) -> None:
         # RabbitMQ takes these as they are.
         ("destination", "/topic/" + "%41" * 86, "destination"),
         ("destination", "/topic/" + "%2f" * 86, "destination"),
-        ("destination", "/exchange/x/" + "k" * 256, "destination"),
+        ("destination", "/exchange/x/" + "k" * 256, "destination: a routing key"),
+        ("destination", "/exchange/" + "x" * 256 + "/k", "destination: an exchange's name"),
+        ("destination", "/exchange/" + "x" * 256, "destination: an exchange's name"),
     ],
 )
 def test_what_would_break_off_every_feed_is_named(name: str, value: str, named: str) -> None:
@@ -105,11 +113,39 @@ def test_without_a_prefetch_there_is_nothing_to_check() -> None:
     check_subscribe(Frame("SUBSCRIBE", (("destination", "/queue/x"),)))
 
 
-@pytest.mark.parametrize("name", ["x-dead-letter-exchange", "x-dead-letter-routing-key"])
+@pytest.mark.parametrize(
+    "name", ["x-dead-letter-exchange", "x-dead-letter-routing-key", "x-queue-name"]
+)
 def test_a_queue_gives_no_message_what_amqp_cannot_write(name: str) -> None:
-    check_subscribe(Frame("SUBSCRIBE", ((name, "c" * 255),)))
-    with pytest.raises(BadFrame, match=f"{name}: has at most 255 bytes"):
-        check_subscribe(Frame("SUBSCRIBE", ((name, "c" * 256),)))
+    for check in (check_send, check_subscribe):
+        check(Frame("SUBSCRIBE", ((name, "c" * 255),)))
+        with pytest.raises(BadFrame, match=f"{name}: has at most 255 bytes"):
+            check(Frame("SUBSCRIBE", ((name, "c" * 256),)))
+
+
+@pytest.mark.parametrize(
+    "destination",
+    [
+        "/queue/" + "q" * 256,
+        "/queue/" + "안" * 86,
+        "/queue/" + "%2F" * 256,
+        # RabbitMQ refuses the second slash, or takes it as it is: in either case the name is long.
+        "/queue/" + "q" * 200 + "/" + "q" * 55,
+        "/amq/queue/" + "q" * 256,
+        "/reply-queue/" + "q" * 256,
+        "q" * 256,
+        "/exchange/" + "x" * 256,
+        "/exchange/x/" + "k" * 256,
+        "/topic/" + "k" * 256,
+    ],
+)
+def test_a_name_that_is_too_long_for_amqp_is_refused_in_every_destination(
+    destination: str,
+) -> None:
+    for check in (check_send, check_subscribe):
+        with pytest.raises(BadFrame, match=r"^destination: .* has at most 255 bytes$") as caught:
+            check(Frame("SEND", (("destination", destination),)))
+        assert len(str(caught.value)) < 150
 
 
 @pytest.mark.parametrize("value", ["abc", "", "1.5", "1 0", "--1", "9" * 40, "٣"])

@@ -669,13 +669,13 @@ def test_what_is_noted_of_headers_has_a_limit_and_what_is_over_makes_room() -> N
     state.sent(frame("BEGIN", transaction=long))
     state.sent(frame("ACK", id=deliver(state, 1), transaction=long))
     state.sent(frame("COMMIT", transaction=long))
-    state.subscribed("l", RoomQueue(8), frame("SUBSCRIBE", id="l", destination=long, receipt=long))
+    state.subscribed("l", RoomQueue(8), frame("SUBSCRIBE", id="l", selector=long, receipt=long))
     state.move("session-2")
     state.answered(long)
     state.unsubscribed("l", frame("UNSUBSCRIBE", id="l"))
     assert state._noted_bytes == before
     for number in range(NOTED // 16_100):
         key = f"{number}"
-        state.subscribed(key, RoomQueue(8), frame("SUBSCRIBE", id=key, destination=long))
+        state.subscribed(key, RoomQueue(8), frame("SUBSCRIBE", id=key, selector=long))
     with pytest.raises(NoCapacity, match="headers"):
-        state.subscribed("one more", RoomQueue(8), frame("SUBSCRIBE", id="x", destination=long))
+        state.subscribed("one more", RoomQueue(8), frame("SUBSCRIBE", id="x", selector=long))

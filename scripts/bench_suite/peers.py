@@ -119,6 +119,22 @@ def empty_tornado(lab: Lab) -> Iterator[Door]:
 
 
 @contextmanager
+def bare_relay(lab: Lab) -> Iterator[Door]:
+    """Run a Python that passes bytes on, unread."""
+    port = lab.cluster.gateway_port(8)
+    nodes = [str(node.web_stomp_port) for node in lab.cluster.nodes]
+    command = [sys.executable, "-m", "bench_suite.bare_relay", str(port), *nodes]
+    with running(command, log=lab.folder / "bare-relay.log") as child:
+        _wait_for(port, child)
+        yield Door(
+            name="bare Python",
+            addresses=[("127.0.0.1", port)],
+            pids=child.pids,
+            who=lambda index: lab.cluster.admin,
+        )
+
+
+@contextmanager
 def obvious_way(lab: Lab) -> Iterator[Door]:
     """Run a Tornado that stores and publishes each message as one would write it in an hour."""
     port = lab.cluster.gateway_port(8)

@@ -23,6 +23,8 @@ _IDLE = 0.25
 _IDLE_LOOK = 2.0
 #: What posting is compared with.
 OBVIOUS, TORNADO, AIORMQ = "the obvious way", "empty Tornado", "bare aiormq"
+#: The least that a relay in this language can cost.
+PYTHON = "bare Python"
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,9 @@ def running(
             yield its_gateway.door, its_gateway
     elif system == TORNADO:
         with peers.empty_tornado(lab) as door:
+            yield door, None
+    elif system == PYTHON:
+        with peers.bare_relay(lab) as door:
             yield door, None
     elif system == OBVIOUS:
         with peers.obvious_way(lab) as door:

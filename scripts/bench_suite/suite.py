@@ -10,7 +10,7 @@ from bench_suite.flood import FloodFailed
 from bench_suite.load import LoadFailed
 from bench_suite.names import PEERS, SYSTEMS
 from bench_suite.result import Figure, Row
-from bench_suite.run import AIORMQ, OBVIOUS, TORNADO, Run, Scale, surroundings
+from bench_suite.run import AIORMQ, OBVIOUS, PYTHON, TORNADO, Run, Scale, surroundings
 from bench_suite.scenarios import (
     acknowledged,
     fanout,
@@ -35,8 +35,9 @@ class Scenario:
     """A scenario, and the systems that are measured in it.
 
     ``systems``: those that it makes sense for. ``references`` are measured with each of them, and
-    compared with instead of the peers; the first is the one for the ratios. ``further``: what a
-    gateway's configuration has besides, by table.
+    compared with instead of the peers; the first is the one for the ratios. ``floors`` are measured
+    as well, and compared with the peers like the gateway. ``further``: what a gateway's
+    configuration has besides, by table.
     """
 
     title: str
@@ -44,6 +45,7 @@ class Scenario:
     figures: Sequence[Figure]
     systems: Sequence[str] = SYSTEMS
     references: Sequence[str] = ()
+    floors: Sequence[str] = ()
     further: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -61,6 +63,7 @@ SCENARIOS = {
         acknowledged.measure,
         acknowledged.FIGURES,
         systems=(*PEERS, "shared"),
+        floors=(PYTHON,),
         further=application.TABLES,
     ),
     "rooms": Scenario("rooms of 10, everyone speaks", rooms.measure, rooms.FIGURES),
@@ -79,6 +82,7 @@ SCENARIOS = {
         storm.measure_relays,
         storm.RELAY_FIGURES,
         systems=(*PEERS, "shared"),
+        floors=(PYTHON,),
         further=application.TABLES,
     ),
     "first-frame": Scenario(
@@ -148,7 +152,7 @@ def _of_scenario(name: str, plan: Plan, lab: Lab) -> list[Row]:
     asked = [system for system in plan.systems if system in scenario.systems]
     doors = [
         (system, tls)
-        for system in [*scenario.references, *asked]
+        for system in [*scenario.references, *scenario.floors, *asked]
         for tls in ((False, True) if plan.tls and system in _SPEAK_TLS else (False,))
     ]
     measured: dict[tuple[str, bool], list[Row]] = {door: [] for door in doors}

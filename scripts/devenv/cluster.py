@@ -80,6 +80,10 @@ class Cluster:
         """One of nine ports (0 … 8) kept free beside the cluster's for gateways."""
         return self._base + 1 + index
 
+    def cable_port(self, index: int) -> int:
+        """One of ten ports (0 … 9) kept free for what stands between gateways and nodes."""
+        return self._base + 10 * (self.size + 1) + index
+
     def node(self, number: int) -> Node:
         """The node with this number, 1 … N."""
         return self.nodes[number - 1]

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from http.client import HTTPConnection, HTTPResponse
 from pathlib import Path
@@ -49,7 +49,7 @@ class GatewayProcess:
 
     `presence`: whether who comes and goes is told, between the messages that a test waits for.
     `nodes`: the numbers of those that it knows; `through` gives the port at which it finds a
-    node's.
+    node's. `program`: what is run in place of `python -m gateway`.
 
     `extra` and `tail` are TOML for the configuration's head and end; `auth`, `jwt`, `broker`,
     `node` (each of them) and `server` (without it: no drain time) are further lines of those
@@ -68,6 +68,7 @@ class GatewayProcess:
         nodes: tuple[int, ...] = (),
         through: Callable[[int], int] = int,
         path: str = "",
+        program: Sequence[str] = _GATEWAY,
         **tables: str,
     ) -> None:
         extra = f"presence = {str(presence).lower()}\n{extra}"
@@ -89,6 +90,7 @@ class GatewayProcess:
         self._auth_secret: tuple[str, ...] = (AUTH_SECRET,)
         self._numbers = nodes or tuple(node.number for node in cluster.nodes)
         self._through = through
+        self._program = tuple(program)
         self._configure()
         self.config.chmod(0o600)
         self._process: subprocess.Popen[bytes] | None = None
@@ -111,7 +113,7 @@ class GatewayProcess:
         self._set_up_the_broker()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(  # noqa: S603 - our own program
-                [*_GATEWAY, "--config", str(self.config), "serve"],
+                [*self._program, "--config", str(self.config), "serve"],
                 stdout=log,
                 stderr=log,
                 env={k: v for k, v in os.environ.items() if not k.startswith("GATEWAY_")},

@@ -10,10 +10,17 @@ from datetime import datetime
 from statistics import median
 from typing import NamedTuple
 
-from tests.chaos.expectations import LONG_FAULT, POST_WITHIN, PRICES, QUEUE_WITHIN, Price
+from tests.chaos.expectations import (
+    LONG_FAULT,
+    POST_WITHIN,
+    PRICES,
+    QUEUE_WITHIN,
+    REMOVED_WITHIN,
+    Price,
+)
 from tests.chaos.growth import LONG_ENOUGH, MOST_OF_A_CROWD, Growth, Sample, added, growth
 from tests.chaos.journal import Event
-from tests.chaos.schedule import Kind
+from tests.chaos.schedule import AHEAD, Kind
 
 #: Seconds after a fault is mended in which something may still be its doing.
 _AFTERMATH = 5.0
@@ -64,6 +71,9 @@ class Rule:
         "a gateway's memory, descriptors and tasks do not grow, nor RabbitMQ or the log on disk"
     )
     LEFT = "sockets that came and went leave nothing"
+    SAID = "a gateway says what is wrong with it, and is not ready if it cannot do its work"
+    HEARD = "gateways hear each other, whatever their clocks say"
+    ENDED = "whoever was removed is sent away, at whichever gateway they are"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +99,7 @@ class Costs:
     longest_lag: float = 0.0
     #: How long the shortest of the faults lasted.
     shortest: float = float("inf")
+    removals: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -113,6 +124,8 @@ class _Fault:
     target: int
     begin: float
     end: float = float("inf")
+    #: When mending began.
+    mended: float = float("inf")
 
     def lasts(self, moment: float) -> bool:
         return self.begin <= moment <= self.end
@@ -131,6 +144,11 @@ class _Fault:
 
     def fails_posts(self, gateway: int) -> bool:
         return self.price.fails_posts and self.concerns(gateway)
+
+    def tells(self, gateway: int, moment: float) -> bool:
+        """Whether this gateway must say at this moment that it is broken."""
+        known = self.begin + self.price.within <= moment < self.mended
+        return self.price.says is not None and gateway == self.target and known
 
 
 @dataclass(slots=True)
@@ -243,10 +261,26 @@ class _Court:
                     f"{client.who} got {stream} {seq} after {client.last}, t={event['t']:.3f}",
                 )
             client.last = max(client.last, seq)
-        if live and first_time:
+        # A wrong clock says nothing about delays.
+        if live and first_time and not self._clocks_apart(event["t"], sent):
             costs = self._costs(self._lasting(sent))
             delays = costs.topic_delays if client.kind == "topic" else costs.queue_delays
             delays.append(event["t"] - sent)
+
+    def _take_removed(self, event: Event) -> None:
+        took, began = event["took"], event["t"] - (event["took"] or 0.0)
+        lasting = self._lasting(event["t"], since=began)
+        if took is not None:
+            self._costs(lasting).removals.append(took)
+        in_time = took is not None and took <= REMOVED_WITHIN
+        # A gateway judges by the database.
+        if not in_time and not any(fault.fails_posts(event["gateway"]) for fault in lasting):
+            self._object(
+                Rule.ENDED,
+                f"{event['who']} was removed at gateway {event['orders']}; at gateway "
+                f"{event['gateway']} the socket ended {took} s later, with {event['code']}, during "
+                f"{_names(lasting)}, t={event['t']:.3f}",
+            )
 
     def _take_lag(self, event: Event) -> None:
         costs = self._costs(self._lasting(event["t"]))
@@ -254,6 +288,8 @@ class _Court:
 
     def _take_sample(self, event: Event) -> None:
         self._samples[event["gateway"], event["pid"]].append(event)
+        for fault in self._lasting(event["t"]):
+            self._judge_what_is_said(fault, event)
         if not self._crowd:
             self._before_the_crowd[event["gateway"]] = event
 
@@ -408,6 +444,32 @@ class _Court:
                         f" {within:g}",
                     )
 
+    def _judge_what_is_said(self, fault: _Fault, look: Event) -> None:
+        price, gateway, at = fault.price, look["gateway"], f"{fault.kind}, t={look['t']:.3f}"
+        if price.hears and not look["peers"]:
+            self._object(Rule.HEARD, f"gateway {gateway} hears no other during {at}")
+        if fault.tells(gateway, look["t"]):
+            self.verdict.counts[f"said during {fault.kind}"] += 1
+            if price.says not in look["failing"]:
+                self._object(
+                    Rule.SAID,
+                    f"gateway {gateway} says that {look['failing']} fail during {at}, not that "
+                    f"{price.says} does",
+                )
+            if look["ready"] is price.not_ready:
+                ready = "is" if look["ready"] else "is not"
+                self._object(Rule.SAID, f"gateway {gateway} {ready} ready during {at}")
+        elif price.not_ready and gateway != fault.target and not look["ready"]:
+            self._object(Rule.SAID, f"gateway {gateway} is not ready during {at}")
+
+    def _clocks_apart(self, *moments: float) -> bool:
+        return any(
+            fault.kind is Kind.CLOCKS_APART
+            for moment in moments
+            for fault in self._faults
+            if fault.begin - AHEAD <= moment <= fault.end + AHEAD
+        )
+
     def _lasting(self, moment: float, *, since: float | None = None) -> list[_Fault]:
         start = moment if since is None else since
         return [fault for fault in self._faults if fault.begin <= moment and start <= fault.end]
@@ -422,6 +484,8 @@ def _faults(events: Iterable[Event]) -> Iterable[_Fault]:
     for event in events:
         if event["what"] == "begin":
             by_number[event["fault"]] = _Fault(Kind(event["kind"]), event["target"], event["t"])
+        elif event["what"] == "end":
+            by_number[event["fault"]].mended = event["t"]
         elif event["what"] == "recovered":
             by_number[event["fault"]].end = event["t"] + _AFTERMATH
     return by_number.values()

@@ -10,7 +10,8 @@ class Price:
     """Whether, during the fault, sockets of topics and of private queues may close and POSTs may
     go unanswered or be refused. With `own_gateway` only those at the broken gateway; with `code`
     only sockets closed with it. `goes_on`: whatever the fault, everything is as quick as before
-    after the first seconds of it."""
+    after the first seconds of it. `says`: the part that the broken gateway says fails, from
+    `within` seconds on, and `not_ready` because of it. `hears`: gateways hear each other."""
 
     closes_topics: bool = False
     closes_queues: bool = False
@@ -18,6 +19,10 @@ class Price:
     own_gateway: bool = False
     code: int | None = None
     goes_on: bool = False
+    says: str | None = None
+    within: float = 0.0
+    not_ready: bool = False
+    hears: bool = False
 
 
 #: Seconds that half of all POSTs may take until they are answered, and half of the messages until
@@ -25,6 +30,9 @@ class Price:
 POST_WITHIN = 1.0
 QUEUE_WITHIN = 3.0
 LONG_FAULT = 15.0
+#: Seconds in which the socket of somebody who was removed must be closed: one is promised, on a
+#: machine that is not as busy as this one.
+REMOVED_WITHIN = 3.0
 
 PRICES = {
     Kind.KILL_NODE: Price(goes_on=True),
@@ -43,6 +51,11 @@ PRICES = {
     Kind.FREEZE_POSTGRES: Price(fails_posts=True),
     # Each call that was in hand; the next one has a new connection.
     Kind.BREAK_POOLS: Price(fails_posts=True),
+    # Its topics go on by the database; a private queue's socket has no node to move to.
+    Kind.CUT_OFF_GATEWAY: Price(
+        closes_queues=True, own_gateway=True, says="bus", within=15.0, not_ready=True
+    ),
+    Kind.CLOCKS_APART: Price(says="clock", within=8.0, hears=True),
     Kind.CUT_CLIENTS: Price(),
     Kind.STALL_READERS: Price(closes_topics=True, closes_queues=True, code=4008),
 }

@@ -13,9 +13,15 @@ Every event has `t` (Unix time) and `what`:
     attempt  id, room, audience, gateway        a POST or SEND goes out
     answer   id, gateway, status, seq, took     its answer; status null: none came; seq null: it was
                                                 a RECEIPT
+    removed  who, orders, gateway, took, code   who followed a room at `gateway` was removed from it
+                                                at `orders`, which said that it is done; so many
+                                                seconds later the socket was closed (null: not
+                                                while it was watched), with this code
     sample   gateway, pid, memory, descriptors, a look at a gateway: bytes, open files, WebSockets,
              connections, tasks, outbox,        tasks, messages it has not published, bytes of
-             database, failures                 SQLite's files, failed work (name: times)
+             database, failures, ready,         SQLite's files, failed work (name: times); what it
+             failing, peers                     says: whether it is ready, the parts that fail, how
+                                                many other gateways it hears
     broker   queues, connections, memory        a look at RabbitMQ, all nodes together
     crowd    standing, subscribed, failed       sockets that come and go: now, in all, not let in
     lag      late                               seconds: the machine was too busy to wake us in time

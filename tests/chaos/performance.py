@@ -13,6 +13,7 @@ from tests.chaos.checker import Row, Stream
 from tests.chaos.clients import Client, Place, QueueClient, TopicClient
 from tests.chaos.crowd import Crowd, Members, crowd
 from tests.chaos.journal import Journal
+from tests.chaos.leaver import Leaver
 from tests.chaos.poster import Poster, call
 from tests.chaos.schedule import Fault, Kind
 from tests.chaos.speaker import Speaker
@@ -36,8 +37,9 @@ class Cast:
     """The numbers of participants; `rate` is messages a second of everybody together.
 
     Each room has one that posts and, with `speakers`, one that speaks by SEND: while the database
-    is away, STOMP refuses by closing. `begin`: seconds before the first fault; `settle`: seconds at
-    the end in which everything must have arrived. `sockets` come and go beside all others.
+    is away, STOMP refuses by closing. In the first `leavers` rooms somebody comes and is removed,
+    again and again. `begin`: seconds before the first fault; `settle`: seconds at the end in which
+    everything must have arrived. `sockets` come and go beside all others.
     """
 
     rooms: int
@@ -47,6 +49,7 @@ class Cast:
     begin: float = 5.0
     speakers: bool = False
     sockets: int = 0
+    leavers: int = 2
 
 
 class Performance:
@@ -77,6 +80,7 @@ class Performance:
         self._queues: list[QueueClient] = []
         self._posters: list[Poster] = []
         self._speakers: list[Speaker] = []
+        self._leavers: list[Leaver] = []
         self._watch = Watch(gateways, stage.cluster, journal)
         self._passers = [f"passer{number}" for number in range(_PASSERS if cast.sockets else 0)]
         for number in range(cast.rooms):
@@ -98,6 +102,7 @@ class Performance:
         clients = [
             asyncio.create_task(client.run()) for client in (*self._clients, *self._speakers)
         ]
+        clients += [asyncio.create_task(leaver.run()) for leaver in self._leavers]
         clocks = [asyncio.create_task(self._measure_lag()), asyncio.create_task(self._watch.run())]
         posters = [
             *(asyncio.create_task(poster.run(interval, stop)) for poster in self._posters),
@@ -164,6 +169,9 @@ class Performance:
         )
         self._queues.append(QueueClient(f"{host}-queue", host, room, rng=rng, **rest))
         self._posters.append(Poster(poster, room, rng=rng, **rest))
+        if number < self._cast.leavers:
+            rng = Random(self._rng.random())  # noqa: S311 - jitter
+            self._leavers.append(Leaver(f"leaver{number}", host, room, rng=rng, **rest))
         if self._cast.speakers:
             rng = Random(self._rng.random())  # noqa: S311 - jitter
             self._speakers.append(Speaker(speaker, speaker, room, rng=rng, **rest))

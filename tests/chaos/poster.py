@@ -122,10 +122,13 @@ async def _call(address: str, method: str, path: str, token: str, body: object) 
             name.lower(): value.strip()
             for name, _, value in (line.partition(":") for line in head[1:])
         }
-        text = await reader.readexactly(int(fields["content-length"]))
+        # 204 has none.
+        text = await reader.readexactly(int(fields.get("content-length", 0)))
     finally:
         writer.transport.abort()
     retry_after = fields.get("retry-after")
     return Answer(
-        int(head[0].split()[1]), json.loads(text), float(retry_after) if retry_after else None
+        int(head[0].split()[1]),
+        json.loads(text) if text else None,
+        float(retry_after) if retry_after else None,
     )

@@ -13,7 +13,7 @@ def text(verdict: Verdict) -> str:
     lines.append(
         f"{'during':18}{'faults':>7}{'topic p50/p99/max s':>26}{'queue p50/p99/max s':>26}"
         f"{'POST p50/p99/max s':>26}{'failed':>7}{'closed: topics':>15}{'queues':>7}{'tries':>6}"
-        f"{'lag s':>7}"
+        f"{'lag s':>7}{'removal p50/p99/max s':>26}"
     )
     for name, costs in sorted(verdict.costs.items()):
         lines.append(
@@ -21,6 +21,7 @@ def text(verdict: Verdict) -> str:
             f"{_spread(costs.queue_delays):>26}{_spread(costs.post_times):>26}"
             f"{costs.failed_posts:7}{costs.topics_closed:15}{costs.queues_closed:7}"
             f"{costs.failed_attempts:6}{costs.longest_lag:7.2f}"
+            f"{_spread(costs.removals):>26}"
         )
     lines.append("")
     lines += [f"{process}: {growing}" for process, growing in sorted(verdict.growths.items())]

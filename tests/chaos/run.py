@@ -19,11 +19,13 @@ from devenv.postgres import Postgres
 from devenv.session_folder import session_folder
 from tests.acceptance.gateway_process import GatewayProcess
 from tests.chaos import report
+from tests.chaos.cables import Cables
 from tests.chaos.checker import Rule, Verdict, Violation, judge
 from tests.chaos.journal import Journal, read
 from tests.chaos.performance import Cast, Performance
 from tests.chaos.schedule import Breakable, Fault, schedule
 from tests.chaos.stage import Stage
+from tests.chaos.wrong_clock import WrongClock
 
 RUN = Path(__file__).parents[2] / ".run"
 _NODES = 3
@@ -99,22 +101,29 @@ def perform(
     options: dict[str, Any] = (
         {} if postgres is None else {"server": _SERVER, "store": _database(postgres)}
     )
-    processes = [
-        GatewayProcess(folder, cluster, number=number, presence=True, **options)
-        for number in range(gateways)
-    ]
-    try:
-        for process in processes:
+    cables: Cables | None = None
+    clocks: list[WrongClock] = []
+    with ExitStack() as stack:
+        if gateways > 1:
+            cables = Cables(cluster)
+            stack.enter_context(cables.laid())
+            clocks = [WrongClock(folder / f"clock-{number}") for number in range(gateways)]
+        processes = []
+        for number in range(gateways):
+            if clocks:
+                options["program"] = clocks[number].program
+            if cables is not None and number == gateways - 1:
+                options["through"] = cables.through
+            process = GatewayProcess(folder, cluster, number=number, presence=True, **options)
+            stack.callback(process.kill)
             process.start()
             process.await_ready()
+            processes.append(process)
         with (folder / "events.jsonl").open("w", encoding="utf-8") as file:
             journal = Journal(file, say=say)
-            stage = Stage(cluster, processes, postgres, journal)
+            stage = Stage(cluster, processes, postgres, journal, cables=cables, clocks=clocks)
             performance = Performance(cast, processes, stage, journal, seed)
             history = uvloop.run(performance.run(faults))
-    finally:
-        for process in processes:
-            process.kill()
     kept = {f"{stream.audience}.{stream.room}": rows for stream, rows in history.items()}
     (folder / "history.json").write_text(json.dumps(kept))
     verdict = judge(read(folder / "events.jsonl"), history)

@@ -18,6 +18,8 @@ class Kind(StrEnum):
     RESTART_POSTGRES = "restart-postgres"
     FREEZE_POSTGRES = "freeze-postgres"
     BREAK_POOLS = "break-pools"
+    CUT_OFF_GATEWAY = "cut-off-gateway"
+    CLOCKS_APART = "clocks-apart"
     CUT_CLIENTS = "cut-clients"
     STALL_READERS = "stall-readers"
 
@@ -59,9 +61,17 @@ _ODDS: dict[Kind, tuple[int, tuple[float, float], float]] = {
     # Shorter and longer than a call to the database may take, and than a lease.
     Kind.FREEZE_POSTGRES: (2, (2, 30), 10),
     Kind.BREAK_POOLS: (2, (0, 0), 1),
+    # Longer than a gateway takes to know of it.
+    Kind.CUT_OFF_GATEWAY: (2, (25, 40), 5),
+    Kind.CLOCKS_APART: (2, (15, 30), 2),
     Kind.CUT_CLIENTS: (3, (0, 0), 1),
     Kind.STALL_READERS: (2, (10, 40), 1),
 }
+#: Seconds by which a clock is put forward: more than the age that gateways believe of each other's
+#: messages, less than a passcode lives.
+AHEAD = 45.0
+#: A gateway alone has nobody that goes on in its place.
+_AMONG_GATEWAYS = frozenset({Kind.CUT_OFF_GATEWAY, Kind.CLOCKS_APART})
 _CALM = (5.0, 15.0)
 #: Seconds for which :func:`kills` keeps a node down.
 _DOWN = 10.0
@@ -73,7 +83,7 @@ def schedule(seed: int, seconds: float, breakable: Breakable) -> tuple[Fault, ..
     rng = Random(seed)  # noqa: S311 - it is to be repeatable
     faults: list[Fault] = []
     spent = 0.0
-    for kind in _kinds(rng):
+    for kind in _kinds(rng, breakable):
         _, broken, mending = _ODDS[kind]
         fault = Fault(
             kind, _target(kind, rng, breakable), rng.uniform(*broken), rng.uniform(*_CALM)
@@ -93,20 +103,24 @@ def kills(seconds: float, every: float) -> tuple[Fault, ...]:
     return (fault,) * max(1, round(seconds / every) - 1)
 
 
-def _kinds(rng: Random) -> Iterator[Kind]:
-    first = list(Kind)
+def _kinds(rng: Random, breakable: Breakable) -> Iterator[Kind]:
+    kinds = [kind for kind in Kind if breakable.gateways > 1 or kind not in _AMONG_GATEWAYS]
+    first = list(kinds)
     rng.shuffle(first)
     yield from first
-    weights = [_ODDS[kind][0] for kind in Kind]
+    weights = [_ODDS[kind][0] for kind in kinds]
     while True:
-        yield from rng.choices(list(Kind), weights)
+        yield from rng.choices(kinds, weights)
 
 
 def _target(kind: Kind, rng: Random, breakable: Breakable) -> int:
     match kind:
         case Kind.KILL_NODE | Kind.HANG_NODE | Kind.STOP_NODE:
             return rng.randint(1, breakable.nodes)
-        case Kind.KILL_GATEWAY | Kind.DRAIN_GATEWAY:
+        case Kind.CUT_OFF_GATEWAY:
+            # Only this one's broker is at the end of cables.
+            return breakable.gateways - 1
+        case Kind.KILL_GATEWAY | Kind.DRAIN_GATEWAY | Kind.CLOCKS_APART:
             return rng.randrange(breakable.gateways)
         case Kind.CUT_CLIENTS | Kind.STALL_READERS:
             return rng.randint(1, 10)

@@ -10,8 +10,10 @@ from devenv.errors import SetupError
 from devenv.postgres import Postgres
 from tests.acceptance.broker_view import write_down
 from tests.acceptance.gateway_process import GatewayProcess
+from tests.chaos.cables import Cables
 from tests.chaos.journal import Journal
-from tests.chaos.schedule import Fault, Kind
+from tests.chaos.schedule import AHEAD, Fault, Kind
+from tests.chaos.wrong_clock import WrongClock
 
 #: Seconds in which nodes that only hung must be one cluster again.
 _REJOIN = 60.0
@@ -20,7 +22,8 @@ _REJOIN = 60.0
 class Stage:
     """The cluster, database and gateways of a run.
 
-    `postgres` is None when the gateways keep their history otherwise.
+    `postgres` is None when the gateways keep their history otherwise. `cables` are those of the
+    last gateway, `clocks` those of all; none of a gateway that is alone.
     """
 
     def __init__(
@@ -29,11 +32,16 @@ class Stage:
         gateways: Sequence[GatewayProcess],
         postgres: Postgres | None,
         journal: Journal,
+        *,
+        cables: Cables | None = None,
+        clocks: Sequence[WrongClock] = (),
     ) -> None:
         self.cluster = cluster
         self._gateways = gateways
         self._postgres = postgres
         self._journal = journal
+        self._cables = cables
+        self._clocks = clocks
 
     async def suffer(self, number: int, fault: Fault) -> None:
         """Break, wait, repair, and wait until everything is as before. Not for clients' faults."""
@@ -48,17 +56,9 @@ class Stage:
         self._journal.note("recovered", **what)
 
     def _break(self, fault: Fault) -> None:
-        cluster = self.cluster
         match fault.kind:
-            case Kind.KILL_NODE:
-                cluster.kill_node(fault.target)
-            case Kind.HANG_NODE:
-                cluster.pause_node(fault.target)
-            case Kind.STOP_NODE:
-                cluster.stop_node(fault.target)
-            case Kind.ALL_NODES_DOWN:
-                for node in cluster.nodes:
-                    cluster.kill_node(node.number)
+            case Kind.KILL_NODE | Kind.HANG_NODE | Kind.STOP_NODE | Kind.ALL_NODES_DOWN:
+                _break_nodes(self.cluster, fault)
             case Kind.KILL_GATEWAY:
                 self._gateways[fault.target].kill()
             case Kind.DRAIN_GATEWAY:
@@ -66,6 +66,11 @@ class Stage:
             case Kind.RESTART_POSTGRES | Kind.FREEZE_POSTGRES | Kind.BREAK_POOLS:
                 assert self._postgres is not None
                 _break(self._postgres, fault.kind)
+            case Kind.CUT_OFF_GATEWAY:
+                assert self._cables is not None
+                self._cables.cut()
+            case Kind.CLOCKS_APART:
+                self._clocks[fault.target].set(AHEAD)
 
     def _mend(self, number: int, fault: Fault) -> None:
         match fault.kind:
@@ -79,6 +84,11 @@ class Stage:
             case Kind.FREEZE_POSTGRES:
                 assert self._postgres is not None
                 self._postgres.resume()
+            case Kind.CUT_OFF_GATEWAY:
+                assert self._cables is not None
+                self._cables.mend()
+            case Kind.CLOCKS_APART:
+                self._clocks[fault.target].set(0.0)
         for gateway in self._gateways:
             gateway.await_ready()
 
@@ -97,6 +107,19 @@ class Stage:
         self._journal.note("operator", fault=number, why="the cluster had to be started again")
         self.cluster.stop()
         self.cluster.start()
+
+
+def _break_nodes(cluster: Cluster, fault: Fault) -> None:
+    match fault.kind:
+        case Kind.KILL_NODE:
+            cluster.kill_node(fault.target)
+        case Kind.HANG_NODE:
+            cluster.pause_node(fault.target)
+        case Kind.STOP_NODE:
+            cluster.stop_node(fault.target)
+        case Kind.ALL_NODES_DOWN:
+            for node in cluster.nodes:
+                cluster.kill_node(node.number)
 
 
 def _break(postgres: Postgres, kind: Kind) -> None:

@@ -1,5 +1,5 @@
 """The gateways seen from outside during a run: memory, descriptors, tasks, outbox, failed work,
-and what they cost the broker and the disk."""
+what they say of themselves, and what they cost the broker and the disk."""
 
 import asyncio
 import re
@@ -14,7 +14,10 @@ from tests.chaos.journal import Journal
 
 #: Seconds between two samples.
 _INTERVAL = 5.0
-_GAUGE = re.compile(r"^(gateway_(?:outbox_depth|connections|tasks)) (\S+)$", re.MULTILINE)
+_GAUGE = re.compile(
+    r"^(gateway_(?:outbox_depth|connections|tasks|ready|peers)) (\S+)$", re.MULTILINE
+)
+_FAILING = re.compile(r'^gateway_state\{part="([^"]*)"\} 0\.0$', re.MULTILINE)
 _FAILURES = re.compile(r'^gateway_task_failures_total\{task="([^"]*)"\} (\S+)$', re.MULTILINE)
 
 
@@ -57,6 +60,9 @@ class Watch:
                 outbox=gauges["gateway_outbox_depth"],
                 database=gateway.database_bytes(),
                 failures={task: float(times) for task, times in _FAILURES.findall(text)},
+                ready=bool(gauges["gateway_ready"]),
+                failing=_FAILING.findall(text),
+                peers=gauges["gateway_peers"],
             )
         except (OSError, psutil.NoSuchProcess, HTTPException, NotRunning):
             # It was killed, or hangs: there is nothing to see.

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from playwright.sync_api import BrowserContext, Route, WebSocket, expect
 
-from tests.acceptance.browser.cable import Cable
 from tests.acceptance.gateway_process import GatewayProcess
+from tests.cable import Cable
 
 _DOCUMENTATION = Path(__file__).parents[3] / "static" / "interact" / "README.md"
 

@@ -13,11 +13,11 @@ from playwright.sync_api import Browser, Page, Request, Response, Route, expect
 
 from devenv.cluster import Cluster
 from tests.acceptance.broker_view import consumers, wait_for, waiting
-from tests.acceptance.browser.cable import Cable
 from tests.acceptance.browser.example_page import ExamplePage
 from tests.acceptance.browser.visitor import POSTS
 from tests.acceptance.conftest import StartGateway
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+from tests.cable import Cable
 
 Open = Callable[..., ExamplePage]
 

@@ -21,6 +21,10 @@ _FAULTS = (
     Fault(Kind.BREAK_POOLS, 1, seconds=0, calm=2),
     Fault(Kind.FREEZE_POSTGRES, 1, seconds=6, calm=2),
     Fault(Kind.DRAIN_GATEWAY, 0, seconds=1, calm=3),
+    # Longer than a gateway takes to say that it is cut off, and that its clock is wrong; without
+    # a calm, what follows begins while it still recovers.
+    Fault(Kind.CUT_OFF_GATEWAY, 1, seconds=21, calm=0),
+    Fault(Kind.CLOCKS_APART, 0, seconds=14, calm=0),
     Fault(Kind.HANG_NODE, 2, seconds=5, calm=1),
 )
 
@@ -40,3 +44,6 @@ def test_nothing_is_lost_doubled_swapped_or_leaked_whatever_fails(
     assert not verdict.violations, report.text(verdict)
     assert verdict.counts["answered 201"] > 50
     assert verdict.counts["message"] > 300
+    assert verdict.counts["removed"] > 5
+    for kind in (Kind.CUT_OFF_GATEWAY, Kind.CLOCKS_APART):
+        assert verdict.counts[f"said during {kind}"]

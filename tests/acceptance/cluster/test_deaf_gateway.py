@@ -7,9 +7,9 @@ import pytest
 
 from devenv.cluster import Cluster
 from tests.acceptance.broker_view import wait_for
-from tests.acceptance.browser.cable import Cable
 from tests.acceptance.conftest import StartGateway, connected
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
+from tests.cable import Cable
 
 pytestmark = [pytest.mark.cluster, pytest.mark.postgres]
 

@@ -203,6 +203,9 @@ def test_a_frame_that_breaks_the_contract_is_an_error(story: Story) -> None:
         (Kind.FREEZE_POSTGRES, "sub", {Rule.KEPT_OPEN}),
         (Kind.FREEZE_POSTGRES, "host", {Rule.KEPT_OPEN}),
         (Kind.BREAK_POOLS, "host", {Rule.KEPT_OPEN}),
+        (Kind.CUT_OFF_GATEWAY, "sub", {Rule.KEPT_OPEN}),
+        (Kind.CUT_OFF_GATEWAY, "host", set()),
+        (Kind.CLOCKS_APART, "host", {Rule.KEPT_OPEN}),
         (Kind.STALL_READERS, "sub", {Rule.KEPT_OPEN}),
         (Kind.KILL_GATEWAY, "sub", set()),
         (Kind.KILL_GATEWAY, "host", set()),
@@ -221,7 +224,7 @@ def test_a_socket_that_closes_while_nothing_is_broken_is_an_error(story: Story) 
     story.tell("begin", fault=0, kind=Kind.KILL_GATEWAY, target=0)
     story.tell("recovered", fault=0, kind=Kind.KILL_GATEWAY, target=0)
     for _ in range(10):
-        story.tell("end")
+        story.tell("lag", late=0.1)
     story.close("sub")
     assert story.broken() == {Rule.KEPT_OPEN}
 
@@ -263,6 +266,8 @@ def test_sockets_cut_by_the_client_and_those_never_open_were_not_closed(
         (Kind.RESTART_POSTGRES, set()),
         (Kind.FREEZE_POSTGRES, set()),
         (Kind.KILL_GATEWAY, set()),
+        (Kind.CUT_OFF_GATEWAY, {Rule.ANSWERING}),
+        (Kind.CLOCKS_APART, {Rule.ANSWERING}),
     ],
 )
 @pytest.mark.parametrize("status", [None, 503])
@@ -344,7 +349,70 @@ def look(story: Story, **fields: object) -> None:
         "connections": 20,
     }
     well |= {"tasks": 60, "outbox": 0, "database": {"db": 8e6, "db-wal": 4e6}, "failures": {}}
+    well |= {"ready": True, "failing": [], "peers": 1}
     story.tell("sample", **{**well, **fields})
+
+
+@pytest.mark.parametrize(
+    ("kind", "said", "broken"),
+    [
+        (Kind.CUT_OFF_GATEWAY, {"failing": ["bus", "feed 0"], "ready": False}, set()),
+        (Kind.CUT_OFF_GATEWAY, {"failing": ["bus"]}, {Rule.SAID}),
+        (Kind.CUT_OFF_GATEWAY, {"failing": ["feed 0"], "ready": False}, {Rule.SAID}),
+        (Kind.CUT_OFF_GATEWAY, {"failing": ["bus"], "ready": False, "gateway": 1}, {Rule.SAID}),
+        (Kind.CLOCKS_APART, {"failing": ["clock"]}, set()),
+        (Kind.CLOCKS_APART, {}, {Rule.SAID}),
+        (Kind.CLOCKS_APART, {"failing": ["clock"], "ready": False}, {Rule.SAID}),
+        (Kind.CLOCKS_APART, {"failing": ["clock"], "peers": 0}, {Rule.HEARD}),
+        (Kind.CLOCKS_APART, {"failing": ["clock"], "peers": 0, "gateway": 1}, {Rule.HEARD}),
+        (Kind.KILL_NODE, {}, set()),
+    ],
+)
+def test_a_gateway_says_what_is_wrong_with_it_once_it_must_know(
+    story: Story, kind: Kind, said: dict[str, object], broken: set[str]
+) -> None:
+    story.tell("begin", fault=0, kind=kind, target=0)
+    look(story)
+    story.tell("lag", late=0.1)
+    story.events[-1]["t"] += 20
+    look(story, **said)
+    story.events[-1]["t"] += 20
+    assert story.broken() == broken
+    story.tell("end", fault=0)
+    story.events[-1]["t"] += 20
+    look(story)
+    story.events[-1]["t"] += 20
+    assert story.broken() == broken
+
+
+@pytest.mark.parametrize(
+    ("kind", "took", "broken"),
+    [
+        (Kind.CUT_OFF_GATEWAY, 0.9, set()),
+        (Kind.CUT_OFF_GATEWAY, 5.0, {Rule.ENDED}),
+        (Kind.CLOCKS_APART, None, {Rule.ENDED}),
+        (Kind.FREEZE_POSTGRES, None, set()),
+    ],
+)
+def test_an_answered_removal_ends_the_socket_at_whichever_gateway_it_is(
+    story: Story, kind: Kind, took: float | None, broken: set[str]
+) -> None:
+    story.tell("begin", fault=0, kind=kind, target=0)
+    story.tell("removed", who="leaver", orders=0, gateway=1, took=took, code=4003)
+    assert story.broken() == broken
+
+
+def test_delays_by_a_wrong_clock_are_not_counted(story: Story) -> None:
+    story.tell("begin", fault=0, kind=Kind.CLOCKS_APART, target=0)
+    row = Row(10, "p10")
+    story.history[PUBLIC].append(row)
+    story.post(PUBLIC, row)
+    posted = story.events[-1]["t"]
+    for who in ("sub", "host"):
+        story.hear(who, PUBLIC, row)
+        story.events[-1] |= {"t": posted + 1, "sent": _rfc3339(posted + 45)}
+    costs = story.judged().costs[Kind.CLOCKS_APART]
+    assert (costs.topic_delays, costs.queue_delays) == ([], [])
 
 
 def test_what_is_unpublished_at_the_end_is_an_error(story: Story) -> None:

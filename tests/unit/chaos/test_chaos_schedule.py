@@ -21,8 +21,16 @@ def test_a_long_run_has_every_kind_of_fault_at_targets_that_exist(seed: int) -> 
             assert fault.target in (1, 2, 3)
         if fault.kind in (Kind.KILL_GATEWAY, Kind.DRAIN_GATEWAY):
             assert fault.target in (0, 1)
+        if fault.kind is Kind.CUT_OFF_GATEWAY:
+            assert fault.target == 1
         if fault.kind is Kind.HANG_NODE:
             assert 5 <= fault.seconds <= 90
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_gateway_alone_is_parted_from_no_other(seed: int) -> None:
+    kinds = {fault.kind for fault in schedule(seed, 1800, Breakable(nodes=3, gateways=1))}
+    assert kinds == set(Kind) - {Kind.CUT_OFF_GATEWAY, Kind.CLOCKS_APART}
 
 
 def test_however_short_there_is_one_fault() -> None:

@@ -1,4 +1,4 @@
-"""A network cable between a browser and its gateway, to pull.
+"""A network cable between two parts, e.g. a browser and its gateway, to pull.
 
 Playwright's `set_offline` leaves WebSockets alone that are open already.
 """

@@ -151,6 +151,7 @@ def assemble(
         store,
         users.permissions,
         others.revocation,
+        events=f.events,
         forget=lives.hub.forget,
         followed=lambda: lives.hub.rooms,
         tell=lives.hub.tell_deleted,
@@ -358,6 +359,7 @@ def _services(  # noqa: PLR0913 - the packages that handlers work with
             endings=cluster.session_revocation,
             filled=outbox.read_on,
             budgets=f.budgets,
+            journal=f.journal,
             clock=f.clock.utc,
         ),
         rosters=Rosters(

@@ -42,7 +42,7 @@ class Foundation:
         clock = clock or Clock()
         limits = LiveLimits(config.limits)
         events = Events(clock=clock.unix)
-        journal = Journal(is_kept=config.journal.keep_days > 0)
+        journal = Journal(clock=clock.monotonic, is_kept=config.journal.keep_days > 0)
         events.observe(journal.note)
         return cls(
             budgets=Budgets(limits, clock=clock.monotonic),

@@ -18,11 +18,13 @@ from gateway.budget.budgets import Budgets
 from gateway.budget.table import MEMBER_CHANGES, OPEN_ROOMS, ROOM_MEMBERS, ROOMS
 from gateway.domain.guest import is_guest
 from gateway.domain.identity import Identity
+from gateway.domain.journal import Entry, EntryKind
 from gateway.domain.room import Attendee, Member, MemberRole, Room
 from gateway.domain.session import Proof
 from gateway.domain.user_name import spellings
 from gateway.errors import GatewayError, NoCapacity, UnknownMember, UnknownRoom
 from gateway.fair_turns import FairTurns
+from gateway.observe.journal import Journal
 from gateway.private_queues import PrivateQueues
 
 #: Rooms that are created at the same time. The store creates one after the other anyway: those that
@@ -134,9 +136,9 @@ class Rooms:
     """The service for rooms and members. The first argument of every method is the caller.
 
     Every method checks the permissions before it reads or changes anything, so that no handler can
-    forget to. ``filled`` is called with each stream that was given messages in the outbox. Besides
-    their own errors, all methods raise
-    :class:`Refused`, :class:`UnknownRoom` and :class:`StoreUnavailable`.
+    forget to. ``filled`` is called with each stream that was given messages in the outbox. Whoever
+    closes a room or removes a member stands in the ``journal``. Besides their own errors, all
+    methods raise :class:`Refused`, :class:`UnknownRoom` and :class:`StoreUnavailable`.
     """
 
     def __init__(  # noqa: PLR0913 - the parts that must agree
@@ -150,6 +152,7 @@ class Rooms:
         endings: GuestEndings,
         filled: Callable[[Stream], None],
         budgets: Budgets,
+        journal: Journal,
         clock: UtcTime,
     ) -> None:
         self._permissions = permissions
@@ -164,6 +167,7 @@ class Rooms:
         self._changes_of_members = budgets.rate(MEMBER_CHANGES)
         self._open_rooms = budgets.cap(OPEN_ROOMS)
         self._creations = FairTurns(CREATED_AT_ONCE, of_user=CREATED_AT_ONCE)
+        self._journal = journal
         self._clock = clock
 
     async def mine(self, who: Identity) -> list[RoomView]:
@@ -254,7 +258,8 @@ class Rooms:
         """
         await self._permissions.require(who, Action.MANAGE_ROOM, number)
         self._changes_of_rooms.take(("close", who.user))
-        await self._store.close_room(number, self._clock())
+        if await self._store.close_room(number, self._clock()):
+            self._note(who, "room_closed", f"closed room {number}", room=number)
         await self._changes.changed(number, ended=True)
         # After everybody has heard that the room was closed, which is what guests are to be told.
         await self._endings.end_guests(number, CLOSED, remove=False)
@@ -324,11 +329,20 @@ class Rooms:
         # As it is first: so one that could not be brought into the names' form can be removed, too.
         for name in spellings(user):
             if await self._store.remove_member(number, name):
+                what = f"removed {name} from room {number}"
+                self._note(who, "member_removed", what, room=number, user=name)
                 await self._changes.changed(number, name, ended=True)
                 if is_guest(name):
                     await self._endings.end_own(name, Proof.GUEST)
                 return
         raise UnknownMember(f"{user} is not a member of room {number}")
+
+    def _note(
+        self, who: Identity, code: str, what: str, *, room: int, user: str | None = None
+    ) -> None:
+        at, kind = self._clock().timestamp(), EntryKind.ACTION
+        entry = Entry(at=at, kind=kind, code=code, detail=what, user=user, by=who.user, room=room)
+        self._journal.add(entry)
 
     async def _in_turn(self, creating: Coroutine[Any, Any, Room], creator: str) -> Room:
         """The room that is created when its turn has come."""

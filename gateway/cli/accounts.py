@@ -10,6 +10,7 @@ from pathlib import Path
 from gateway.auth.accounts import Accounts
 from gateway.auth.guesses import Guesses
 from gateway.budget.budgets import Budgets
+from gateway.cli import orders
 from gateway.cli.running import Unusable
 from gateway.config import Config
 from gateway.domain.new_account import NewAccount, account_lines, listed
@@ -61,5 +62,9 @@ async def put_accounts(
             if shown is None and each.user in before:
                 shown = before[each.user].display_name
             await store.put_account(Account(each.user, password_hash, each.roles, shown))
+            roles = ", ".join(sorted(each.roles)) or "no roles"
+            what = "account and password of" if each.user in before else "new account"
+            detail = f"{what} {each.user} ({roles})"
+            await orders.note(settings, store, "accounts_made", detail, user=each.user)
     finally:
         accounts.close()

@@ -16,7 +16,7 @@ from pydantic import BaseModel, SecretStr
 from gateway import main, tls
 from gateway.auth import tokens
 from gateway.auth.access import AccessRules
-from gateway.cli import administrator, doctor
+from gateway.cli import administrator, doctor, orders
 from gateway.cli.accounts import existing, put_accounts, read_accounts
 from gateway.cli.findings import Finding, say, tell
 from gateway.cli.running import Unusable, WrongOptions, run, with_store
@@ -138,7 +138,11 @@ def show_user_as(options: argparse.Namespace, settings: Config) -> int:
         raise Unusable(str(error)) from error
 
     async def show(store: Store) -> bool:
-        return await store.show_account_as(name, shown)
+        if not await store.show_account_as(name, shown):
+            return False
+        detail = f"show {name} as {shown or name}"
+        await orders.note(settings, store, "account_shown_as", detail, user=name)
+        return True
 
     if not run(with_store(settings, show)):
         raise Unusable(f"there is no account {name}")
@@ -163,9 +167,13 @@ def give_name(options: argparse.Namespace, settings: Config) -> int:
 
     async def give(store: Store) -> int:
         try:
-            return await store.give_name(options.old, options.new)
+            rows = await store.give_name(options.old, options.new)
         except Invalid as error:
             raise Unusable(error.detail) from error
+        if rows:
+            detail = f"gave everything of {options.old} to {options.new}"
+            await orders.note(settings, store, "name_given", detail, user=options.new)
+        return rows
 
     rows = run(with_store(settings, give))
     if not rows:
@@ -189,14 +197,17 @@ def list_users(_: argparse.Namespace, settings: Config) -> int:
 def remove_user(options: argparse.Namespace, settings: Config) -> int:
     """Remove a local account; its sessions end, its memberships and messages stay."""
     for name in spellings(options.name):
-        if run(with_store(settings, partial(_remove, name))):
+        if run(with_store(settings, partial(_remove, settings, name))):
             say(f"removed {name}")
             return 0
     raise Unusable(f"there is no account {options.name}")
 
 
-async def _remove(name: str, store: Store) -> bool:
-    return await store.remove_account(name)
+async def _remove(settings: Config, name: str, store: Store) -> bool:
+    if not await store.remove_account(name):
+        return False
+    await orders.note(settings, store, "account_removed", f"removed {name}", user=name)
+    return True
 
 
 def _password_from_stdin() -> str:

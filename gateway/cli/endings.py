@@ -6,11 +6,19 @@ import argparse
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from gateway.cli import orders
 from gateway.cli.findings import say
 from gateway.cli.running import Unusable, run, with_store
 from gateway.config import Config
 from gateway.domain.message import timestamp
-from gateway.domain.revocation import LONGEST_REASON, REMEMBERED, Revocation, Target, listed
+from gateway.domain.revocation import (
+    LONGEST_REASON,
+    REMEMBERED,
+    Revocation,
+    Target,
+    listed,
+    terms,
+)
 from gateway.domain.user_name import carried_name, name_in_orders
 from gateway.store import Store
 
@@ -60,8 +68,14 @@ def revoke(options: argparse.Namespace, settings: Config) -> int:
 def admit_user(options: argparse.Namespace, settings: Config) -> int:
     """Let a user in again who is kept out."""
     name = name_in_orders(options.name)
-    admit = run(with_store(settings, lambda store: store.admit(Target.USER, name)))
-    if not admit:
+
+    async def admit(store: Store) -> bool:
+        if not await store.admit(Target.USER, name):
+            return False
+        await orders.note(settings, store, "admit", f"let {name} in again", user=name)
+        return True
+
+    if not run(with_store(settings, admit)):
         raise Unusable(f"{options.name} is not kept out")
     say(f"admitted {options.name}")
     return 0
@@ -97,10 +111,19 @@ def _put(options: argparse.Namespace, settings: Config, target: Target, value: s
         until=now + REMEMBERED + _SPARE,
         kept_out_until=kept_out_until,
         reason=reason,
-        by="command line",
+        by=orders.giver(),
     )
 
     async def put(store: Store) -> int:
-        return len((await store.revoke(entry)).sessions)
+        ended = len((await store.revoke(entry)).sessions)
+        is_user = target is Target.USER
+        code, what = (
+            ("end_user", f"end all connections of {value}")
+            if is_user
+            else ("end_tokens", f"revoke tokens: {target} {value}")
+        )
+        what = f"{what}{terms(kept_out_until, reason)}: {ended} sessions"
+        await orders.note(settings, store, code, what, user=value if is_user else None)
+        return ended
 
     return run(with_store(settings, put))

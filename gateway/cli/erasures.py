@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 from datetime import UTC, datetime
 
+from gateway.cli import orders
 from gateway.cli.findings import say
 from gateway.cli.running import Unusable, run, with_store
 from gateway.config import Config
 from gateway.domain.erasure import Erasure
+from gateway.domain.journal import ERASURE
 from gateway.domain.message import timestamp
 from gateway.domain.user_name import carried_name, name_in_orders
 from gateway.store import Store
@@ -44,8 +46,9 @@ def _erase(settings: Config, *, room: int | None, user: str | None, reason: str)
 
     async def erase(store: Store) -> Erasure:
         ordered = await store.order_erasure(
-            room=room, user=user, by="command line", reason=reason.strip(), at=datetime.now(UTC)
+            room=room, user=user, by=orders.giver(), reason=reason.strip(), at=datetime.now(UTC)
         )
+        await orders.note(settings, store, ERASURE, ordered.nameless, room=room)
         return await store.carry_out_erasure(ordered)
 
     made = run(with_store(settings, erase))

@@ -14,6 +14,7 @@ from broker.publishing.channels import AMQP_ERRORS, describe
 from broker.publishing.link import LinkFailed
 from broker.publishing.parked import NotPutBack, ParkedMessage, ParkedMessages
 from gateway import tls
+from gateway.cli import orders
 from gateway.cli.findings import say
 from gateway.cli.running import Unusable, WrongOptions, run
 from gateway.config import Config
@@ -48,7 +49,7 @@ def put_back(options: argparse.Namespace, settings: Config) -> int:
         await parked.put_back(message)
         say(f"put back into {message.queue}: {message.id}")
 
-    return _on_chosen(options, settings, settle)
+    return _on_chosen(options, settings, settle, code="parked_put_back")
 
 
 def drop(options: argparse.Namespace, settings: Config) -> int:
@@ -58,7 +59,7 @@ def drop(options: argparse.Namespace, settings: Config) -> int:
         await parked.drop(message)
         say(f"dropped: {message.id}")
 
-    return _on_chosen(options, settings, settle)
+    return _on_chosen(options, settings, settle, code="parked_dropped")
 
 
 async def _show(parked: ParkedMessages) -> int:
@@ -82,30 +83,38 @@ async def _body(id: str, parked: ParkedMessages) -> bytes:
     raise Unusable(_unknown({id}))
 
 
-def _on_chosen(options: argparse.Namespace, settings: Config, settle: Settle) -> int:
+def _on_chosen(options: argparse.Namespace, settings: Config, settle: Settle, *, code: str) -> int:
     if bool(options.ids) == options.all:
         raise WrongOptions("name the messages by the ids of `gateway parked list`, or give --all")
     ids = None if options.all else set(options.ids)
-    if failures := run(_with_parked(settings, partial(_settle, ids, settle))):
+    settled, failures = run(_with_parked(settings, partial(_settle, ids, settle)))
+    if settled:
+        orders.note_alone(settings, code, f"{len(settled)} parked messages: {', '.join(settled)}")
+    if failures:
         raise Unusable("\n  ".join(failures))
     return 0
 
 
-async def _settle(ids: set[str] | None, settle: Settle, parked: ParkedMessages) -> list[str]:
-    """Settle the messages of these ids (None: all that are there now); what has failed."""
+async def _settle(
+    ids: set[str] | None, settle: Settle, parked: ParkedMessages
+) -> tuple[list[str], list[str]]:
+    """Settle the messages of these ids (None: all that are there now). Returns the ids of those
+    that are settled, and what has failed."""
     # All of them are read first: what is put back may be parked again meanwhile.
     found = [message async for message in parked.each()]
     chosen = [message for message in found if ids is None or message.id in ids]
-    failures = []
+    settled, failures = [], []
     for message in chosen:
         try:
             await settle(parked, message)
         except NotPutBack as error:
             failures.append(f"{message.id} stays parked: {error}")
+        else:
+            settled.append(message.id)
     unknown = (ids or set()) - {message.id for message in chosen}
     if unknown:
         failures.append(_unknown(unknown))
-    return failures
+    return settled, failures
 
 
 def _unknown(ids: set[str]) -> str:

@@ -32,3 +32,10 @@ class Erasure:
     messages: int = 0
     stays: int = 0
     revision: int = 0
+
+    @property
+    def nameless(self) -> str:
+        """The order, for people; the record alone says who the person is."""
+        where = "all rooms" if self.room is None else f"room {self.room}"
+        what = where if self.user is None else f"what a person has left in {where}"
+        return f"deletion no. {self.id} of the record: {what}"

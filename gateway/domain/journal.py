@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 
 class EntryKind(StrEnum):
@@ -26,6 +27,11 @@ class EntryKind(StrEnum):
     STATE = "state"
     ACTION = "action"
     GATEWAY = "gateway"
+
+
+#: The code of an order to delete by request. Its entry names no person, so it stays when the
+#: entries about them, or about the room, are deleted.
+ERASURE: Final = "erasure"
 
 
 @dataclass(frozen=True, slots=True)

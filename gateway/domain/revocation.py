@@ -8,6 +8,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
+from gateway.domain.message import timestamp
+
 #: The longest value that an entry, or a session's row, holds as it is, in characters.
 LONGEST_VALUE: Final = 255
 #: The longest reason, in characters.
@@ -60,6 +62,12 @@ class Revocation:
     def ends(self, token: TokenMark) -> bool:
         """Whether a token that the entry names counts no more."""
         return self.target is Target.TOKEN or token.issued_at <= self.since.timestamp()
+
+
+def terms(kept_out_until: datetime | None, reason: str) -> str:
+    """The rest of an order's sentence, for people: until when somebody is kept out, and why."""
+    until = "" if kept_out_until is None else f", and keep out until {timestamp(kept_out_until)}"
+    return until + (f" ({reason})" if reason else "")
 
 
 def listed(claim: str) -> str:

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
+from broker.timing.readings import Monotonic
+from gateway.budget.addresses import network_of
+from gateway.budget.rate import Buckets, Rate
 from gateway.domain.journal import Entry, EntryKind, Visit
 from gateway.observe.events import Event
 
@@ -15,13 +18,24 @@ from gateway.observe.events import Event
 WAITING: Final = 10_000
 #: Rooms of a connection that its end is found by.
 _ROOMS: Final = 8
+#: What clients can cause at will, so that there could be any number of it.
+_OF_CLIENTS: Final = frozenset({EntryKind.CONNECTION, EntryKind.CLOSE, EntryKind.REFUSAL})
+#: Entries of one user, or of one network (an IPv6 client has a /64) of which nobody is known: what
+#: one client does at most for a month is a fifth of the journal.
+_OF_ONE: Final = Rate(per_second=1 / 12, burst=100)
+#: Entries of all unknown clients together, who may have any number of networks: half of it.
+_OF_UNKNOWN: Final = Rate(per_second=1 / 6, burst=1_000)
 
 
 class Journal:
     """The entries of this gateway on their way to the database. What does not fit is dropped, and
-    counted. ``is_kept``: false drops all of them, uncounted."""
+    counted, and so is what one client causes beyond its share: nobody pushes out what happened to
+    others. ``is_kept``: false drops all of them, uncounted."""
 
-    def __init__(self, *, is_kept: bool = True, most: int = WAITING) -> None:
+    def __init__(self, *, clock: Monotonic, is_kept: bool = True, most: int = WAITING) -> None:
+        self._clock = clock
+        self._of_one = Buckets(_OF_ONE)
+        self._of_unknown = Buckets(_OF_UNKNOWN)
         self._waiting: deque[Entry] = deque()
         #: Entries that wait at most.
         self.most = most if is_kept else 0
@@ -33,11 +47,22 @@ class Journal:
         return len(self._waiting)
 
     def add(self, entry: Entry) -> None:
-        """Have an entry written soon. It takes a microsecond."""
-        if len(self._waiting) < self.most:
+        """Have an entry written soon. It takes some microseconds."""
+        if not self.is_kept:
+            return
+        if len(self._waiting) < self.most and self._has_share(entry):
             self._waiting.append(entry)
-        elif self.is_kept:
+        else:
             self.dropped += 1
+
+    def _has_share(self, entry: Entry) -> bool:
+        if entry.kind not in _OF_CLIENTS:
+            return True
+        now = self._clock()
+        if entry.user is not None:
+            return self._of_one.take(("user", entry.user), now)
+        network = network_of(entry.address or "")
+        return self._of_one.take(("network", network), now) and self._of_unknown.take(None, now)
 
     def take(self, most: int) -> list[Entry]:
         """The oldest entries, which are the caller's now."""

@@ -21,7 +21,9 @@ from gateway.auth.permissions import Action, Permissions
 from gateway.cluster.database_poll import DatabasePoll
 from gateway.domain.erasure import Erasure
 from gateway.domain.identity import Identity
+from gateway.domain.journal import ERASURE
 from gateway.errors import StoreUnavailable
+from gateway.observe.events import Events, Kind
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +68,7 @@ class Erasures:
         permissions: Permissions,
         changes: RoomChanges,
         *,
+        events: Events,
         forget: Callable[[], None],
         followed: Callable[[], Collection[int]],
         tell: Callable[[Collection[int]], None],
@@ -76,6 +79,7 @@ class Erasures:
         self._store = store
         self._permissions = permissions
         self._changes = changes
+        self._events = events
         self._forget = forget
         self._followed = followed
         self._tell = tell
@@ -115,6 +119,7 @@ class Erasures:
         logger.info(
             "admin %s orders the deletion of %s (no. %d)", who.user, _what(ordered), ordered.id
         )
+        self._events.note(Kind.ACTION, ERASURE, ordered.nameless, by=who.user, room=room)
         if room is not None and user is None:
             await self._changes.changed(room, ended=True)
         job = self._begin(ordered)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Sequence
 from typing import Final, Protocol
 
@@ -21,6 +22,8 @@ TICK: Final = 2.0
 PORTION: Final = 100
 #: Seconds between two transactions, in which posts have the writer.
 REST: Final = 0.05
+#: Seconds between two words about dropped entries: a flood shall not fill the journal with them.
+TELL: Final = 60.0
 
 
 class JournalStore(Protocol):
@@ -49,8 +52,9 @@ class JournalWriter:
         self._clock = clock
         self._tasks = tasks
         self._away = False
-        #: Dropped entries that the journal tells of.
+        #: Dropped entries that the journal tells of, and when it last did.
         self._told = 0
+        self._told_at = -math.inf
 
     def start(self) -> None:
         self._note("started", "")
@@ -95,13 +99,17 @@ class JournalWriter:
             )
 
     def _tell_dropped(self) -> None:
+        now = asyncio.get_running_loop().time()
+        if self._journal.dropped == self._told or now - self._told_at < TELL:
+            return
         dropped, self._told = self._journal.dropped - self._told, self._journal.dropped
-        if dropped:
-            logger.warning(
-                "%d entries of the journal were dropped: there were more than can be written",
-                dropped,
-            )
-            self._note("dropped", f"{dropped} entries of the journal were dropped")
+        self._told_at = now
+        logger.warning(
+            "%d entries of the journal were dropped: there were more than can be written, or more "
+            "of one client than one may cause",
+            dropped,
+        )
+        self._note("dropped", f"{dropped} entries of the journal were dropped")
 
     def _note(self, code: str, detail: str) -> None:
         entry = Entry(at=self._clock(), kind=EntryKind.GATEWAY, code=code, detail=detail)

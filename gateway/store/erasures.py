@@ -50,6 +50,9 @@ from gateway.store.tables import (
     rooms,
     streams,
 )
+from gateway.store.tables import (
+    journal as journal_table,
+)
 from gateway.store.values import USER_LENGTH, is_room, is_text, text
 
 #: Messages, or stays, that one transaction deletes.
@@ -70,8 +73,8 @@ _WITH_DELETED: Final = (
         sql(NOT_SAID),
     )
 )
-#: What stays of a room: its numbers, so that nobody gets them again.
-_KEPT_OF_A_ROOM: Final = frozenset({rooms.name, streams.name, erasures.name})
+#: What stays of a room: its numbers, so that nobody gets them again, and who had it deleted.
+_KEPT_OF_A_ROOM: Final = frozenset({rooms.name, streams.name, erasures.name, journal_table.name})
 
 
 def order(

@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from gateway.domain.journal import Entry, EntryKind, Search
+from gateway.domain.journal import ERASURE, Entry, EntryKind, Search
 from gateway.store.database import Database
 from gateway.store.retention import REST
 from gateway.store.tables import erasures, journal
@@ -70,8 +70,9 @@ def erase(
     connection: Connection, *, user: str | None = None, room: int | None = None, limit: int = ROWS
 ) -> int:
     """Delete some entries about a user, in a room or (no room) everywhere, or about a room. Orders
-    stay, without what they say about the user. Returns how many there were."""
-    this = and_(*_about(user, room))
+    stay, without what they say about the user; those to delete are as they were. Returns how many
+    there were."""
+    this = and_(*_about(user, room), journal.c.code != ERASURE)
     orders = and_(this, journal.c.kind == EntryKind.ACTION)
     nameless = {"user_id": None, "room": None, "detail": _DELETED, "connection": None}
     touched = connection.execute(update(journal).where(orders).values(nameless)).rowcount
@@ -96,7 +97,11 @@ def _add(connection: Connection, rows: list[dict[str, Any]]) -> None:
             erasures.c.ordered_at >= first
         )
     ).all()
-    kept = [row for row in rows if not any(_is_of(row, order) for order in deleted)]
+    kept = [
+        row
+        for row in rows
+        if row["code"] == ERASURE or not any(_is_of(row, order) for order in deleted)
+    ]
     if kept:
         connection.execute(insert(journal), kept)
 

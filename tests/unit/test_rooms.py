@@ -38,6 +38,7 @@ from gateway.http.handlers.admin import AdminHandler
 from gateway.http.services import HandlerServices
 from gateway.limits import LiveLimits
 from gateway.messages.history_reads import HistoryReads
+from gateway.observe.journal import Journal
 from gateway.private_queues import IN_ALL, NEW_QUEUE, OF_MAKER, PrivateQueues
 from gateway.rooms import CREATED_AT_ONCE, LONGEST_WAIT, Rooms
 from gateway.store.records import JsonPage
@@ -214,6 +215,7 @@ def services(backends: FakeBackends, **limits: float) -> tuple[Rooms, HistoryRea
         budgets=budgets_of(
             clock=lambda: 0.0, rooms_per_minute=60.0, rooms_burst=ROOMS_AT_ONCE, **limits
         ),
+        journal=Journal(clock=lambda: 0.0),
         clock=lambda: NOW,
     )
     return rooms, HistoryReads(

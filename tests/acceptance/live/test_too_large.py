@@ -171,13 +171,17 @@ def test_an_operator_looks_at_it_puts_it_back_and_drops_it(
     assert (code, "no parked message has the id 12345678" in told) == (1, True)
     assert gateway.command("parked", "drop")[0] == 2
     # As long as the limit is what it is, it only comes back.
-    assert gateway.command("parked", "put-back", id) == (0, f"put back into {name}: {id}\n")
+    code, told = gateway.command("parked", "put-back", id)
+    assert (code, told.startswith(f"put back into {name}: {id}\n")) == (0, True)
     assert hana.message().json["type"] == "too_large"
     wait_for(lambda: waiting(cluster_of_session, _PARKED) == 1)
     ((properties, _),) = _in_parked(cluster_of_session)
     assert len(dict(properties.headers or {})["x-death"]) == 1
     code, told = gateway.command("parked", "drop", "--all")
     assert (code, told.startswith("dropped: ")) == (0, True)
+    _, orders = gateway.call("GET", "/api/admin/events?kind=action", user="o", roles=("observer",))
+    codes = [each["code"] for each in orders["events"]]
+    assert codes[:2] == ["parked_dropped", "parked_put_back"]
     assert waiting(cluster_of_session, _PARKED) == 0
 
 

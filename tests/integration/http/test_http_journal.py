@@ -59,6 +59,28 @@ async def test_orders_and_refusals_are_found_with_who_gave_them_and_whom_they_co
 
 
 @pytest.mark.gen_test
+async def test_who_removed_a_member_closed_a_room_and_had_it_deleted_is_found(
+    call: Call, room: str, gateway: Gateway, observer: Call
+) -> None:
+    assert (await call("DELETE", f"{room}/members/bob", user="anna")).status == 204
+    # Closed already the second time: nobody has done it then. 202: the queue goes later.
+    for _ in range(2):
+        assert (await call("DELETE", room, user="anna")).status in {202, 204}
+    await gateway.journal_writer.write()
+    closed, removed = await events(observer, "?room=1&kind=action")
+    assert (closed["code"], closed["by"]) == ("room_closed", "anna")
+    assert (removed["code"], removed["by"], removed["user"]) == ("member_removed", "anna", "bob")
+    erasing = partial(call, "POST", "/api/admin/erasures", user="root", roles=("admin",))
+    for order in ({"room": 1, "user": "bob"}, {"room": 1}):
+        assert (await erasing(json=order)).status in {200, 202}
+    await gateway.journal_writer.write()
+    last, first = await events(observer, "?room=1")
+    assert (last["code"], last["by"], last["room"]) == ("erasure", "root", 1)
+    assert first["detail"].endswith("what a person has left in room 1")
+    assert "bob" not in str([first, last])
+
+
+@pytest.mark.gen_test
 async def test_the_journal_comes_in_pages(gateway: Gateway, observer: Call) -> None:
     entries = [
         Entry(at=1_700_000_000.25, kind=EntryKind.NODE, code=str(number)) for number in range(5)

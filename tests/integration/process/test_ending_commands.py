@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from gateway.cli import orders
 from gateway.domain.revocation import TokenMark
 from gateway.domain.session import LoginSession, Proof
 from gateway.store import Store
@@ -47,7 +48,7 @@ def test_a_users_sessions_are_shown_and_end(run: Run, environment: dict[str, str
     assert told == "ended anna: 2 sessions, and what is open by tokens\n"
     assert (shown(run), shown(run, "bob")) == ([], ["s3"])
     (name, since, until, by, reason) = run("user", "ended").stdout.rstrip("\n").split("\t")
-    assert (name, by, reason) == ("user anna", "command line", "too loud")
+    assert (name, by, reason) == ("user anna", orders.giver(), "too loud")
     lasts = datetime.fromisoformat(until) - datetime.fromisoformat(since)
     assert lasts == timedelta(minutes=90)
     assert run("user", "admit", "anna").stdout == "admitted anna\n"

@@ -54,7 +54,7 @@ def test_each_change_is_logged_once_with_what_follows_and_how_long_it_was(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    clock, journal = Clock(), Journal()
+    clock, journal = Clock(), Journal(clock=lambda: 0.0)
     states = States(clock=clock, journal=journal)
     for reason in (None, "silent", "silent", None, "silent"):
         states.take([found(reason)])

@@ -17,6 +17,7 @@ from gateway.domain.erasure import Erasure
 from gateway.domain.identity import Identity
 from gateway.domain.room import Membership
 from gateway.errors import Refused, StoreUnavailable
+from gateway.observe.events import Events
 from gateway.payer import Payer, payer
 from gateway.reports.erasures import PATIENCE, STALLED, Erasures
 from tests.virtual_time import run
@@ -96,6 +97,7 @@ class Gateway:
             database,
             Permissions(database, AccessRules([])),
             database,
+            events=Events(clock=lambda: 0.0),
             forget=self._forget,
             followed=lambda: {9, 4},
             tell=lambda rooms: self.told.append(set(rooms)),

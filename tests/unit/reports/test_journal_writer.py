@@ -12,7 +12,7 @@ from broker.timing.tasks import Tasks
 from gateway.domain.journal import Entry, EntryKind
 from gateway.errors import StoreUnavailable
 from gateway.observe.journal import Journal
-from gateway.reports.journal_writer import PORTION, TICK, JournalWriter
+from gateway.reports.journal_writer import PORTION, TELL, TICK, JournalWriter
 from tests.virtual_time import run
 
 
@@ -36,7 +36,7 @@ class Table:
 
 
 def entry(code: str) -> Entry:
-    return Entry(at=0.0, kind=EntryKind.CLOSE, code=code)
+    return Entry(at=0.0, kind=EntryKind.STATE, code=code)
 
 
 def writer(journal: Journal, table: Table) -> JournalWriter:
@@ -45,7 +45,7 @@ def writer(journal: Journal, table: Table) -> JournalWriter:
 
 def test_entries_are_written_in_batches_and_the_start_and_the_stop_are_two_of_them() -> None:
     async def scenario() -> None:
-        journal, table = Journal(), Table()
+        journal, table = Journal(clock=lambda: 0.0), Table()
         made = writer(journal, table)
         made.start()
         for number in range(2 * PORTION):
@@ -65,7 +65,7 @@ def test_while_the_database_is_away_entries_wait_and_the_hole_is_told(
     caplog.set_level(logging.WARNING)
 
     async def scenario() -> None:
-        journal, table = Journal(most=3), Table()
+        journal, table = Journal(clock=lambda: 0.0, most=3), Table()
         made = writer(journal, table)
         made.start()
         table.away = True
@@ -80,13 +80,30 @@ def test_while_the_database_is_away_entries_wait_and_the_hole_is_told(
     run(scenario())
     assert [record.getMessage() for record in caplog.records] == [
         "the journal waits in memory, up to 3 entries, until the database is back: disk full",
-        "2 entries of the journal were dropped: there were more than can be written",
+        "2 entries of the journal were dropped: there were more than can be written, or more of "
+        "one client than one may cause",
     ]
+
+
+def test_a_flood_is_told_of_once_a_minute() -> None:
+    async def scenario() -> None:
+        journal, table = Journal(clock=lambda: 0.0, most=2), Table()
+        made = writer(journal, table)
+        made.start()
+        for _ in range(round(2 * TELL / TICK)):
+            for code in ("a", "b", "c"):
+                journal.add(entry(code))
+            await asyncio.sleep(TICK)
+        await asyncio.sleep(TELL)
+        assert 2 <= table.codes.count("dropped") <= 4
+        await made.close()
+
+    run(scenario())
 
 
 def test_a_stop_without_the_database_waits_for_nothing(caplog: pytest.LogCaptureFixture) -> None:
     async def scenario() -> None:
-        journal, table = Journal(), Table()
+        journal, table = Journal(clock=lambda: 0.0), Table()
         made = writer(journal, table)
         made.start()
         table.away = True

@@ -129,7 +129,7 @@ def services(
         ticker=Ticker(),
         rotation=turns or rotation(),
         events=Events(clock=lambda: 0.0),
-        journal=Journal(),
+        journal=Journal(clock=lambda: 0.0),
         clock=lambda: 0.0,
         rng=SystemRandom(),
         tasks=Tasks(),
@@ -268,7 +268,7 @@ async def test_the_journal_has_who_came_in_and_how_they_left_and_the_log_says_th
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     caplog.set_level(logging.INFO)
-    journal = Journal()
+    journal = Journal(clock=lambda: 0.0)
 
     def kept(made: ConnectionServices) -> ConnectionServices:
         made.events.observe(journal.note)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from unicodedata import normalize
 from uuid import uuid4
 
+import asyncpg
 import pytest
 from sqlalchemy import Column, Connection, String, Table, text
 from sqlalchemy.event import listens_for
@@ -348,3 +352,50 @@ def test_every_column_that_names_a_user_is_known() -> None:
     assert found == {
         f"{place.table.name}.{place.names.name}" for place in user_names.PLACES.values()
     }
+
+
+@pytest.mark.postgres
+@pytest.mark.gen_test
+async def test_a_name_is_given_although_another_transaction_waits_for_it_and_it_for_that(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Posts count what is kept in their rooms, as a new name does; the order differs. PostgreSQL
+    ends one of the two, which is run again."""
+    runs = 0
+    give = user_names.give
+
+    def counted(*arguments: Any, **named: Any) -> int:
+        nonlocal runs
+        runs += 1
+        return give(*arguments, **named)
+
+    monkeypatch.setattr(user_names, "give", counted)
+    other = await asyncpg.connect(postgres_url.replace("+asyncpg", ""))
+    name = await other.fetchval("SELECT current_database()")
+    # This one is not the first to look for the ring.
+    await other.execute("SET deadlock_timeout = '1min'")
+    await other.execute(f"ALTER DATABASE \"{name}\" SET deadlock_timeout = '2s'")
+    store = await Store.open(postgres_url)
+    first, second = [
+        (await store.create_room("a room", {"hana": HOST, "paul": PARTICIPANT}, NOON)).id
+        for _ in range(2)
+    ]
+    for room in (first, second):
+        raised = replace(draft(room, "paul"), role=PARTICIPANT, keep="hand")
+        (answer,) = await store.append([raised])
+        assert not isinstance(answer, Exception), answer
+    lock = "SELECT 1 FROM kept_sizes WHERE room = $1 AND author = '' FOR UPDATE"
+    async with other.transaction():
+        await other.execute(lock, second)
+        giving = asyncio.create_task(store.give_name("paul", "pablo"))
+        waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted"
+        async with asyncio.timeout(10):
+            while not await other.fetchval(waiting):  # noqa: ASYNC110 - PostgreSQL tells nobody
+                await asyncio.sleep(0.01)
+        await other.execute(lock, first)
+    assert await giving
+    assert runs == 2
+    for room in (first, second):
+        assert {author for _, author in await sizes(store, room)} == {"", "pablo"}
+    await store.close()
+    await other.close()

@@ -11,12 +11,12 @@ from gateway.admin.dashboard import Dashboard
 from gateway.admin.gateways import Done, Gateways
 from gateway.admin.orders import AdminAction, Order
 from gateway.admin.rooms import ShownRooms
+from gateway.admin.traces import Traces
 from gateway.auth.permissions import Action, Permissions
 from gateway.cluster.session_revocation import SessionRevocation
 from gateway.domain.identity import Identity
 from gateway.domain.journal import Entry, Search
-from gateway.domain.message import timestamp
-from gateway.domain.revocation import REMEMBERED, Revocation, Target
+from gateway.domain.revocation import REMEMBERED, Revocation, Target, terms
 from gateway.errors import Invalid, NotKeptOut
 from gateway.observe.events import Events, Kind
 
@@ -41,6 +41,7 @@ class Admin:
     endings: SessionRevocation
     journal: JournalSearch
     rooms: ShownRooms
+    traces: Traces
     events: Events
     clock: UtcTime
 
@@ -59,9 +60,9 @@ class Admin:
         :class:`StoreUnavailable`: then nothing was done, or the next poll shows that it was.
         """
         await self.revoke(Target.USER, user, by=by, kept_out_until=kept_out_until, reason=reason)
-        terms = _terms(kept_out_until, reason)
+        said = terms(kept_out_until, reason)
         return await self.gateways.order(
-            Order(action=AdminAction.END_USER, target=user, by=by, terms=terms)
+            Order(action=AdminAction.END_USER, target=user, by=by, terms=said)
         )
 
     async def end_tokens(
@@ -76,9 +77,9 @@ class Admin:
         """Revoke the tokens that ``target`` and ``value`` name, and end everything that they have
         opened. Counts and raises as :meth:`end_user`."""
         await self.revoke(target, value, by=by, kept_out_until=kept_out_until, reason=reason)
-        name, terms = f"{target} {value}", _terms(kept_out_until, reason)
+        name, said = f"{target} {value}", terms(kept_out_until, reason)
         return await self.gateways.order(
-            Order(action=AdminAction.END_TOKENS, target=name, by=by, terms=terms)
+            Order(action=AdminAction.END_TOKENS, target=name, by=by, terms=said)
         )
 
     async def revoke(
@@ -117,8 +118,3 @@ class Admin:
             raise NotKeptOut(f"{value} is not kept out")
         user = value if target is Target.USER else None
         self.events.note(Kind.ACTION, "admit", f"let {value} in again", user=user, by=by)
-
-
-def _terms(kept_out_until: datetime | None, reason: str) -> str:
-    until = "" if kept_out_until is None else f", and keep out until {timestamp(kept_out_until)}"
-    return until + (f" ({reason})" if reason else "")

@@ -17,6 +17,7 @@ from gateway.admin.node_watch import NodeWatch
 from gateway.admin.orders import Orders
 from gateway.admin.overview import Overview
 from gateway.admin.rooms import FactsStore, ShownRooms
+from gateway.admin.traces import Traces, TraceStore
 from gateway.auth.permissions import Permissions
 from gateway.budget.table import DASHBOARDS
 from gateway.cluster.bus import Bus
@@ -37,7 +38,7 @@ class BrokerView(QueueSizes, Protocol):
     def links(self) -> Sequence[LinkReport]: ...
 
 
-class AdminStore(FactsStore, Protocol):
+class AdminStore(FactsStore, TraceStore, Protocol):
     """The database."""
 
     @property
@@ -125,6 +126,7 @@ def admin(  # noqa: PLR0913 - what the dashboard shows, each by its name
         endings,
         store.journal,
         ShownRooms(store, publisher, clock=f.clock.utc),
+        Traces(bus, store, messages.posts, hub),
         events=f.events,
         clock=f.clock.utc,
     )

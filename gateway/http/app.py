@@ -36,6 +36,7 @@ from gateway.http.handlers.admin import (
     AdminResumeHandler,
     AdminRevocationsHandler,
 )
+from gateway.http.handlers.admin_messages import AdminMessageHandler
 from gateway.http.handlers.admin_rooms import AdminRoomHandler
 from gateway.http.handlers.approvals import ApprovalsHandler
 from gateway.http.handlers.class_codes import CodeHandler, JoinHandler, KnocksHandler
@@ -142,6 +143,7 @@ def public(
         (r"/api/admin/admit", AdminAdmitHandler, own),
         (r"/api/admin/history", AdminHistoryHandler, own),
         (r"/api/admin/rooms/([^/]+)", AdminRoomHandler, own),
+        (r"/api/admin/messages/([^/]+)", AdminMessageHandler, own),
         (r"/api/admin/events", AdminEventsHandler, own),
         (r"/api/admin/revocations", AdminRevocationsHandler, own),
         (r"/api/admin/erasures", AdminErasuresHandler, own),

@@ -17,6 +17,7 @@ from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline
 from gateway.messages.ports import MessageStore
 from gateway.messages.state_reads import ReadableState, StateReads
+from gateway.observe.posts import Posts
 
 
 class Store(MessageStore, ReadableHistory, ReadableState, WaitingStore, Protocol):
@@ -32,6 +33,7 @@ class Messages:
     state: StateReads
     intake: Intake
     pipeline: Pipeline
+    posts: Posts
 
 
 def messages(
@@ -50,6 +52,7 @@ def messages(
         for tell in stored:
             tell(new)
 
+    posts = Posts(clock=f.clock.unix)
     pipeline = Pipeline(
         store,
         outbox,
@@ -59,6 +62,7 @@ def messages(
         limits=f.limits,
         confirm_timeout=f.config.broker.confirm_timeout,
         stored=tell_all,
+        posts=posts,
         tasks=f.tasks.part(),
     )
     history = HistoryReads(store, auth.permissions, budgets=f.budgets, limits=f.limits)
@@ -82,4 +86,5 @@ def messages(
             clock=f.clock.utc,
         ),
         pipeline=pipeline,
+        posts=posts,
     )

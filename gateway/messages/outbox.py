@@ -361,7 +361,10 @@ class Outbox:
 
     def _confirm(self, lane: Lane, entry: Entry) -> None:
         self.counts.confirmed += 1
-        _log.debug("message %s/%d is published: RabbitMQ has confirmed it", lane.stream, entry.seq)
+        _log.debug(
+            "message %s/%d is published: RabbitMQ has confirmed it; its id is %s",
+            *(lane.stream, entry.seq, entry.message.id),
+        )
         lane.confirmed(entry.seq)
         if lane.stream in self._moved_at:
             self._moved_at[lane.stream] = _now()

@@ -31,6 +31,7 @@ from gateway.messages.group_commit import GroupCommit
 from gateway.messages.outbox import Outbox
 from gateway.messages.ports import MessageStore
 from gateway.messages.publication import publication
+from gateway.observe.posts import Posts
 from gateway.store.numbering import repeated
 from gateway.store.records import Appended
 
@@ -60,7 +61,7 @@ class Pipeline:
     arrival to answer (a part is kept for hosts); ``limits.body_bytes`` is for a message's JSON,
     envelope included. ``confirm_timeout``: how many seconds a post waits for the broker once its
     message is stored. ``stored`` is called with every message that is new in the history, in order
-    per stream.
+    per stream. ``posts`` remember for operators which request brought which message.
     """
 
     def __init__(  # noqa: PLR0913 - what it works with, each by its name
@@ -74,11 +75,13 @@ class Pipeline:
         limits: LiveLimits,
         confirm_timeout: float,
         stored: Callable[[Sequence[Message]], None],
+        posts: Posts,
         tasks: Tasks,
     ) -> None:
         self._commits = GroupCommit(history, stored=self._new, in_doubt=outbox.read_on, tasks=tasks)
         self._tell = stored
         self._history = history
+        self._posts = posts
         self._outbox = outbox
         self._publisher = publisher
         self._topology = topology
@@ -130,10 +133,13 @@ class Pipeline:
             with self._place_in_outbox(size, rank):
                 stored = await self._commits.append(draft)
             if _log.isEnabledFor(logging.DEBUG):
-                # The line has the request's id; what follows is found by stream and number.
+                # The line has the request's id; what follows is found by the message's.
                 said = stored.message
                 _log.debug("message %s/%s is stored; its id is %s", said.stream, said.seq, said.id)
-            return await self._answered(stored)
+            post = self._posts.stored(stored.message.id)
+            receipt = await self._answered(stored)
+            self._posts.answered(post, confirmed=receipt.published)
+            return receipt
 
     async def repeated(self, draft: Draft) -> Receipt | None:
         """The first answer, for a message that its sender may not post again. None: this sender has

@@ -26,6 +26,7 @@ from gateway.domain.room_facts import RoomFacts
 from gateway.domain.session import EndedSession, Endings, LoginSession, Proof
 from gateway.domain.shown_account import AccountPage
 from gateway.domain.stay import Stay
+from gateway.domain.traced_message import TracedMessage
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.store import (
     account_pages,
@@ -47,6 +48,7 @@ from gateway.store import (
     room_facts,
     rooms,
     sessions,
+    traces,
     user_names,
 )
 from gateway.store.approvals import Waited
@@ -627,6 +629,14 @@ class Store:
     async def is_published(self, message_id: UUID) -> bool:
         """Whether a stored message has left the outbox, whichever gateway owned it."""
         return await self._database.read(partial(outbox.is_published, message_id=message_id))
+
+    async def traced(self, ids: Sequence[UUID]) -> list[TracedMessage]:
+        """Those of the messages (a few) that are in the history, without their bodies."""
+        return await self._database.read(partial(traces.by_ids, ids=ids))
+
+    async def traced_at(self, stream: Stream, seq: int) -> list[TracedMessage]:
+        """The message at this place, if there is one, without its body."""
+        return await self._database.read(partial(traces.at, stream=stream, seq=seq))
 
     async def outbox_size(self) -> OutboxSize:
         """The messages that all gateways together have in the outbox."""

@@ -67,6 +67,26 @@ import { request } from "../interact/request.js";
  * @property {string[]} open_polls
  * @property {{number: number, due: string | null, messages?: number, consumers?: number, problem?: string}} private_queue
  */
+/**
+ * @typedef {object} Passage what a gateway knows of a message; without `delivered` nobody follows its topic there
+ * @property {string} gateway
+ * @property {{request: string, stored_at: string, answered_at?: string, confirmed: boolean}[]} posts
+ * @property {number} subscribers
+ * @property {boolean} [delivered]
+ */
+/**
+ * @typedef {object} Trace a stored message, without its body
+ * @property {string} id
+ * @property {number} room
+ * @property {string} audience
+ * @property {number} seq
+ * @property {string} [sender]
+ * @property {string} type
+ * @property {string} sent_at
+ * @property {number} bytes
+ * @property {boolean} published
+ * @property {Passage[]} gateways
+ */
 /** What each gateway did, and who did not answer. @typedef {{done: Record<string, number>, missing: Record<string, string>}} Done */
 
 /** Refusals that concern whoever has logged in: somebody else may be let in. */
@@ -111,6 +131,11 @@ export class AdminApi {
   /** @param {string} room @returns {Promise<Room>} */
   room(room) {
     return this.call("GET", `/api/admin/rooms/${encodeURIComponent(room)}`);
+  }
+
+  /** The messages of an id. @param {string} id @returns {Promise<{messages: Trace[], missing: Record<string, string>}>} */
+  message(id) {
+    return this.call("GET", `/api/admin/messages/${encodeURIComponent(id)}`);
   }
 
   /** Who is logged in. @returns {Promise<import("../interact/types.js").Session>} */

@@ -13,6 +13,7 @@ import { connectionsTable } from "./view/connections.js";
 import { eventsTable } from "./view/events.js";
 import { gatewaysTable } from "./view/gateways.js";
 import { journal } from "./view/journal.js";
+import { messagePage } from "./view/message-page.js";
 import { nodesTable } from "./view/nodes.js";
 import { subjectPage } from "./view/subject-page.js";
 import { WORDS } from "./words.js";
@@ -103,13 +104,14 @@ page.append(
   dialog,
 );
 
-/** The page of a user, a room or a connection, in place of the overview. @type {ReturnType<subjectPage> | null} */
+/** The page of one subject, in place of the overview. @type {ReturnType<subjectPage> | null} */
 let shownSubject = null;
 
 function turn() {
   const subject = subjectOf(location.hash);
   const before = shownSubject?.page ?? main;
-  shownSubject = subject && subjectPage(context, subject);
+  const shown = subject?.kind === "message" ? messagePage(context, subject.name) : null;
+  shownSubject = shown ?? (subject && subjectPage(context, subject));
   before.replaceWith(shownSubject?.page ?? main);
   scrollTo(0, 0);
   shownSubject?.focus();

@@ -1,8 +1,8 @@
 import { element } from "../shared/element.js";
 
-/** What a page of the dashboard is about. @typedef {{kind: "user" | "room" | "connection", name: string}} Subject */
+/** What a page of the dashboard is about. @typedef {{kind: "user" | "room" | "connection" | "message", name: string}} Subject */
 
-const HASH = /^#\/(user|room|connection)\/(.+)$/;
+const HASH = /^#\/(user|room|connection|message)\/(.+)$/;
 
 /** The subject that an address names; null: the overview. @param {string} hash @returns {Subject | null} */
 export function subjectOf(hash) {
@@ -16,7 +16,7 @@ export function subjectOf(hash) {
 }
 
 /**
- * A link to the page of a user, a room or a connection.
+ * A link to the page of a user, a room, a connection or a message.
  *
  * @param {Subject["kind"]} kind
  * @param {string} name

@@ -41,6 +41,10 @@ _PARTS: Final[dict[str, Json]] = {
     },
     "user": {"description": "The user's name, percent-encoded.", "schema": _TEXT},
     "id": {"description": "The session's id, as the list has it.", "schema": _TEXT},
+    "message": {
+        "description": "The message's id, that of its request, or its place, percent-encoded.",
+        "schema": _TEXT,
+    },
     "kind": {"description": "The table.", "schema": _TEXT},
     "question": {"description": "What RabbitMQ asks about.", "schema": _TEXT},
     "path": {"description": "The file's path.", "schema": _TEXT},

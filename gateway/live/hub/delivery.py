@@ -33,6 +33,8 @@ _SENT_AT: Final = b'"sent_at":"'
 #: In the text of a message's JSON, before its body: the key by which a host hides another message.
 _HIDES: Final = f'"keep":"{HIDES}:'.encode()
 _BODY: Final = b',"body":'
+#: Where the JSON has the id, a UUID: see :func:`gateway.domain.message.opening`.
+_ID: Final = slice(len('{"id":"'), len('{"id":"') + 36)
 _END_OF_HEADERS: Final = b"\n\n"
 
 
@@ -58,6 +60,11 @@ class Delivery:
     def body(self) -> bytes:
         """The message's body, for a form that is not STOMP's."""
         return self.tail[self.tail.index(_END_OF_HEADERS) + len(_END_OF_HEADERS) : -1]
+
+    @property
+    def id(self) -> str:
+        """The id of a numbered message, which its JSON begins with."""
+        return self.body[_ID].decode(errors="replace")
 
     @property
     def hides(self) -> bool:

@@ -179,6 +179,14 @@ class Hub:
         for topic in self:
             topic.forget()
 
+    def given_out(self, stream: Stream) -> tuple[int, int] | None:
+        """The seq up to which the topic's subscribers have been given everything, and how many they
+        are; None: nobody follows it here, or it has not begun."""
+        topic = self._topics.get(self._topology.routing_key(stream))
+        if topic is None or topic.last is None:
+            return None
+        return topic.last, len(topic.broadcaster)
+
     @property
     def rooms(self) -> set[int]:
         """The rooms that somebody follows here."""

@@ -109,6 +109,11 @@ class Topic:
         self._doubt = False
         self._dropping = False
 
+    @property
+    def last(self) -> int | None:
+        """The seq that was given out last; None: the topic has not begun."""
+        return None if self._sequencer is None else self._sequencer.last
+
     # The listener of the topic's key
 
     @property
@@ -359,10 +364,11 @@ class Topic:
                 self.broadcaster.deliver(given.veiled or given)
                 if logger.isEnabledFor(logging.DEBUG):
                     logger.debug(
-                        "message %s/%s is delivered to %d subscribers",
+                        "message %s/%s is delivered to %d subscribers; its id is %s",
                         self.stream,
                         given.seq,
                         len(self.broadcaster),
+                        given.id,
                     )
 
     # Filling holes

@@ -2,6 +2,7 @@ import { Problem } from "../../interact/problem.js";
 import { isolated } from "../../shared/bidi.js";
 import { element, field } from "../../shared/element.js";
 import { subjectLink } from "../subject.js";
+import { messageSearch } from "./message-page.js";
 import { table } from "./rows.js";
 
 /** @typedef {import("../api.js").Entry} Entry */
@@ -17,7 +18,8 @@ const KINDS = ["connection", "close", "refusal", "failover", "node", "state", "a
  * @param {Context} context
  * @param {Criteria} [subject]
  */
-export function journal({ i18n, format, api }, subject) {
+export function journal(context, subject) {
+  const { i18n, format, api } = context;
   /** @type {Entry[]} */
   let shown = [];
   /** @type {string | undefined} */
@@ -150,6 +152,7 @@ export function journal({ i18n, format, api }, subject) {
     problem,
     grid.frame,
     element("div", { class: "row end" }, more),
+    ...(subject ? [] : [messageSearch(context)]),
   );
   return { section, load: () => load() };
 }

@@ -36,6 +36,7 @@ from gateway.live.relay.consumers import Consumers
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline
 from gateway.observe.events import Events
+from gateway.observe.posts import Posts
 from gateway.queues.acknowledged import Acknowledgements
 from gateway.queues.mender import QueueMender
 from gateway.store import Store
@@ -78,6 +79,7 @@ async def running(
         limits=limits,
         confirm_timeout=2.0,
         stored=told.extend,
+        posts=Posts(clock=time.time),
         tasks=Tasks(),
     )
     publisher.start()

@@ -545,7 +545,7 @@ async def test_a_preflight_lets_an_allowed_page_say_where_it_was(call: Call, roo
 
 
 @pytest.mark.gen_test
-async def test_a_messages_way_is_found_in_the_log_by_its_stream_and_number(
+async def test_a_messages_way_is_found_in_the_log_by_its_id_or_its_stream_and_number(
     follow: Follow, call: Call, room: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
@@ -553,11 +553,20 @@ async def test_a_messages_way_is_found_in_the_log_by_its_stream_and_number(
         assert (await client.event()).name == "joined"
         answer = await call("POST", f"{room}/messages", user="anna", json={"body": "hello"})
         assert (await client.message())["seq"] == 1
+        request = answer.headers["X-Request-Id"]
+        path = f"/api/admin/messages/{request}"
+        (found,) = (await call("GET", path, user="olga", roles=("observer",))).json["messages"]
+    (passage,) = found["gateways"]
+    assert (found["id"], passage["posts"][0]["request"]) == (answer.json["id"], request)
+    assert (passage["delivered"], passage["subscribers"]) == (True, 1)
     said = [each.getMessage() for each in caplog.records]
-    assert sorted(line for line in said if "message public.1/1 " in line) == [
-        "message public.1/1 is delivered to 1 subscribers",
-        "message public.1/1 is published: RabbitMQ has confirmed it",
-        f"message public.1/1 is stored; its id is {answer.json['id']}",
+    id = answer.json["id"]
+    way = [
+        f"message public.1/1 is delivered to 1 subscribers; its id is {id}",
+        f"message public.1/1 is published: RabbitMQ has confirmed it; its id is {id}",
+        f"message public.1/1 is stored; its id is {id}",
     ]
+    assert sorted(line for line in said if "message public.1/1 " in line) == way
+    assert sorted(line for line in said if id in line) == way
     # A message's body is in no line.
     assert not any("hello" in line for line in said)

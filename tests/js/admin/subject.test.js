@@ -2,9 +2,10 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { subjectOf } from "../../../static/admin/subject.js";
 
-test("an address names a user, a room or a connection, whatever characters the name has", () => {
+test("an address names a user, a room, a connection or a message, whatever characters the name has", () => {
   assert.deepEqual(subjectOf(`#/user/${encodeURIComponent("a/b %:김")}`), { kind: "user", name: "a/b %:김" });
   assert.deepEqual(subjectOf("#/room/42"), { kind: "room", name: "42" });
+  assert.deepEqual(subjectOf("#/message/public.42%2F17"), { kind: "message", name: "public.42/17" });
   assert.deepEqual(subjectOf("#/connection/c1"), { kind: "connection", name: "c1" });
 });
 

@@ -18,6 +18,7 @@ from gateway.domain.message import Draft, Message
 from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox, OutboxLimits
 from gateway.messages.pipeline import Pipeline, Receipt
+from gateway.observe.posts import Posts
 from tests.fake_clock import FakeClock
 from tests.unit.messages.fakes import STREAM, FakeBroker, FakeStore, draft, first_times
 from tests.virtual_time import run
@@ -92,6 +93,7 @@ def gateway_over(store: FakeStore, broker: FakeBroker) -> tuple[Outbox, Pipeline
         limits=limits,
         confirm_timeout=2.0,
         stored=told.extend,
+        posts=Posts(clock=lambda: 0.0),
         tasks=Tasks(),
     )
 

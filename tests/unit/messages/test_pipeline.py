@@ -30,6 +30,7 @@ from gateway.errors import (
 from gateway.limits import LiveLimits
 from gateway.messages.outbox import Outbox
 from gateway.messages.pipeline import Pipeline, Receipt
+from gateway.observe.posts import Posts
 from gateway.store.records import Appended, Unpublished
 from tests.fake_clock import FakeClock
 from tests.unit.messages.fakes import STREAM, FakeBroker, FakeStore, draft, message
@@ -63,6 +64,7 @@ class Gateway:
             limits=live,
             confirm_timeout=2.0,
             stored=self.told.extend,
+            posts=Posts(clock=lambda: 0.0),
             tasks=Tasks(),
         )
 

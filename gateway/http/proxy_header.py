@@ -16,15 +16,18 @@ _LINE: Final = b"PROXY "
 _LONGEST_LINE: Final = 107
 #: Bytes before the addresses of version 2 (section 2.2).
 _HEAD: Final = 16
+#: The address of a client of whom its proxy says that it does not know it (RFC 7239, section 6.2,
+#: has the same word for that). It is nobody's, so nobody trusts it.
+UNKNOWN: Final = "unknown"
 #: Bytes of the addresses and what follows them (a proxy may add certificates and names).
 _LONGEST_REST: Final = 4096
 #: By family and protocol: the bytes of both addresses and ports, and how the first is read. Unix
 #: sockets have names that say nothing about a client.
-_FAMILIES: Final[dict[int, tuple[int, Callable[[bytes], str] | None]]] = {
-    0x00: (0, None),
+_FAMILIES: Final[dict[int, tuple[int, Callable[[bytes], str]]]] = {
+    0x00: (0, lambda _: UNKNOWN),
     0x11: (12, lambda raw: str(IPv4Address(raw[:4]))),
     0x21: (36, lambda raw: _plain(IPv6Address(raw[:16]))),
-    0x31: (216, None),
+    0x31: (216, lambda _: UNKNOWN),
 }
 _PORT: Final = 65_535
 
@@ -34,8 +37,8 @@ class BadHeader(Exception):
 
 
 class ProxyHeader:
-    """A header as it comes in. ``source``, once it is ``complete``: the client's address; None: the
-    connection is the proxy's own (a health check), or the proxy does not know whose it is."""
+    """A header as it comes in. ``source``, once it is ``complete``: the client's address, or
+    :data:`UNKNOWN`; None: the connection is the proxy's own, as it says (``LOCAL``)."""
 
     def __init__(self) -> None:
         self._seen = bytearray()
@@ -103,12 +106,12 @@ class ProxyHeader:
         return len(self._seen) - before
 
 
-def _source_of_line(line: bytes) -> str | None:
+def _source_of_line(line: bytes) -> str:
     if not line.endswith(b"\r\n"):
         raise BadHeader("its line does not end with CR LF")
     words = line[:-2].split(b" ")
     if words[1] == b"UNKNOWN":
-        return None
+        return UNKNOWN
     kinds: dict[bytes, type[IPv4Address | IPv6Address]] = {
         b"TCP4": IPv4Address,
         b"TCP6": IPv6Address,

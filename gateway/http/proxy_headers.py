@@ -5,21 +5,35 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Final
 
+from gateway.budget.cap import Lease
 from gateway.http.proxy_header import BadHeader, ProxyHeader
 
 #: Seconds for a header. A proxy sends it with the first bytes that it sends at all.
 SECONDS: Final = 5.0
 #: Bytes that are looked at at once.
 _LOOK: Final = 8192
-#: Connections that wait for theirs; one more ends the oldest.
+#: Connections that wait for theirs, whatever room there is; one more ends the oldest.
 MOST: Final = 1024
 
-#: Takes a connection whose header has come, and the client's address; None: the proxy's own.
+#: Takes a connection whose header has come, and the client's address (which may be
+#: :data:`gateway.http.proxy_header.UNKNOWN`); None: it is the proxy's own.
 Met = Callable[[socket.socket, str | None], None]
 #: Is told why a connection was ended.
 Ended = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Awaited:
+    """A header that is to come. ``place``: what its connection takes until then."""
+
+    timer: asyncio.TimerHandle
+    header: ProxyHeader
+    place: Lease
+    met: Met
+    ended: Ended
 
 
 class ProxyHeaders:
@@ -28,23 +42,27 @@ class ProxyHeaders:
 
     def __init__(self) -> None:
         #: What each waits for; the oldest first.
-        self._waiting: dict[socket.socket, tuple[asyncio.TimerHandle, ProxyHeader, Met, Ended]] = {}
+        self._waiting: dict[socket.socket, _Awaited] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def await_header(self, connection: socket.socket, met: Met, ended: Ended) -> None:
-        """Read the new connection's header; then it is ``met``. A header that is wrong, does not
-        come within :data:`SECONDS`, or breaks off ends it."""
+    def await_header(self, connection: socket.socket, place: Lease, met: Met, ended: Ended) -> None:
+        """Read the new connection's header; then its ``place`` is given back, and it is ``met``. A
+        header that is wrong, does not come within :data:`SECONDS`, or breaks off ends it."""
         loop = asyncio.get_running_loop()
         connection.setblocking(False)
         if len(self._waiting) >= MOST:
-            self._end(next(iter(self._waiting)), "too many connections wait for a header")
+            self.end_oldest()
         timer = loop.call_later(SECONDS, self._end, connection, f"none came within {SECONDS:g} s")
-        self._waiting[connection] = timer, ProxyHeader(), met, ended
+        self._waiting[connection] = _Awaited(timer, ProxyHeader(), place, met, ended)
         loop.add_reader(connection.fileno(), self._readable, connection)
         # A proxy sends it at once, so it is mostly there.
         self._readable(connection)
+
+    def end_oldest(self) -> None:
+        """End the connection that has waited longest."""
+        self._end(next(iter(self._waiting)), "too many connections wait for one")
 
     def close(self) -> None:
         for connection in list(self._waiting):
@@ -52,7 +70,8 @@ class ProxyHeaders:
             connection.close()
 
     def _readable(self, connection: socket.socket) -> None:
-        _, header, met, _ = self._waiting[connection]
+        awaited = self._waiting[connection]
+        header = awaited.header
         try:
             data = connection.recv(_LOOK, socket.MSG_PEEK)
             if not data:
@@ -70,17 +89,16 @@ class ProxyHeaders:
             return
         if header.complete:
             self._forget(connection)
-            met(connection, header.source)
+            awaited.met(connection, header.source)
 
     def _end(self, connection: socket.socket, why: str) -> None:
-        *_, ended = self._forget(connection)
+        awaited = self._forget(connection)
         connection.close()
-        ended(why)
+        awaited.ended(why)
 
-    def _forget(
-        self, connection: socket.socket
-    ) -> tuple[asyncio.TimerHandle, ProxyHeader, Met, Ended]:
+    def _forget(self, connection: socket.socket) -> _Awaited:
         found = self._waiting.pop(connection)
-        found[0].cancel()
+        found.timer.cancel()
+        found.place.give_back()
         asyncio.get_running_loop().remove_reader(connection.fileno())
         return found

@@ -368,12 +368,26 @@ class Server(HTTPServer):
                 continue
             where = address[0] if isinstance(address, tuple) else UNIX
             if self._capacity is not None and self._capacity.wants_header(where):
-                self._await_header(connection, where)
+                self._await_header(connection, where, self._capacity, is_short=is_short)
             else:
                 spare += self._meet(connection, where, is_short=is_short)
 
-    def _await_header(self, connection: socket.socket, proxy: str) -> None:
-        """Read from the proxy's connection whose it is, and decide then."""
+    def _await_header(
+        self,
+        connection: socket.socket,
+        proxy: str,
+        capacity: Capacity | FixedCapacity,
+        *,
+        is_short: bool,
+    ) -> None:
+        """Read from the proxy's connection whose it is, and decide then. Until then it has a place
+        in all, as one that waits for a request; without room only a few are read, because one may
+        be a probe."""
+        has_room = (not is_short or self._close_one_that_waits(_SHORT)) and (
+            self._no_room(proxy) is None or self._close_one_that_waits(_FULL)
+        )
+        if not has_room and len(self.headers) >= self._most_spare:
+            self.headers.end_oldest()
 
         def met(connection: socket.socket, source: str | None) -> None:
             where = proxy if source is None else source
@@ -383,7 +397,7 @@ class Server(HTTPServer):
             detail = f"a connection of a trusted proxy has no header of the PROXY protocol: {why}"
             self._note(proxy, Invalid(detail))
 
-        self.headers.await_header(connection, met, ended)
+        self.headers.await_header(connection, capacity.hold(proxy), met, ended)
 
     def _meet(self, connection: socket.socket, where: str, *, is_short: bool) -> bool:
         """Decide about a new connection. Whether it is a spare one, or is turned away."""
@@ -409,6 +423,7 @@ class Server(HTTPServer):
         return (
             len(self._spare) < self._most_spare
             or len(self.lingering) > 0
+            or len(self.headers) > self._most_spare
             or self._places.longest_waiting() is not None
             or self._spare.longest_waiting() is not None
             or len(self._unsent) > 0
@@ -437,6 +452,10 @@ class Server(HTTPServer):
     def _close_one_that_waits(self, why: _Why, where: str | None = None) -> bool:
         """Make room (for one from that address). False: there is nobody to close."""
         if why[1] is _MORE_FILES and self.lingering.end_oldest():
+            return True
+        if where is None and len(self.headers) > self._most_spare:
+            # Not even its header has come; it is noted by itself.
+            self.headers.end_oldest()
             return True
         if (oldest := self._places.longest_waiting(where)) is not None:
             oldest.drop()

@@ -9,7 +9,7 @@ import socket
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -72,17 +72,15 @@ class Sockets:
 
     opened: Sequence[socket.socket]
     _path: Path | None = None
-    _file: tuple[int, int] | None = field(default=None, init=False)
-
-    def __post_init__(self) -> None:
-        if self._path is not None:
-            self._file = _identity(self._path)
 
     def forget_file(self) -> None:
-        """Remove the socket's file, unless it is another's by now."""
-        if self._path is not None and _identity(self._path) == self._file:
-            with suppress(OSError):
-                self._path.unlink()
+        """Remove the file of the socket, which is closed, unless another program listens there by
+        now: a file's number says nothing, because a new file may get that of one just removed."""
+        if self._path is None:
+            return
+        with suppress(OSError), _alone_in(self._path.parent):
+            if not listens(self._path):
+                self._path.unlink(missing_ok=True)
 
 
 def opened(place: Place) -> Sockets:
@@ -161,11 +159,3 @@ def _alone_in(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-def _identity(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.lstat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -8,7 +8,7 @@ import logging
 import ssl
 import struct
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,16 @@ import pytest
 from devenv.tls import Pair, ensure
 from gateway import tls
 from gateway.assembly import Gateway
-from gateway.config import Tls
+from gateway.budget.budgets import Budgets
+from gateway.budget.table import HTTP_CONNECTIONS, Scope
+from gateway.config import Limits, Tls
 from gateway.http import proxy_headers
 from gateway.http.listeners import Listener
+from gateway.http.proxy_header import UNKNOWN
+from gateway.http.server import SPARE
+from gateway.limits import LiveLimits
 from gateway.observe.events import Kind
-from tests.integration.http.edge.clients import ASK, answer, until_closed
+from tests.integration.http.edge.clients import ASK, answer, until, until_closed
 
 CLIENT = "198.51.100.7"
 V1 = f"PROXY TCP4 {CLIENT} 10.0.0.1 12345 443\r\n".encode()
@@ -103,6 +108,29 @@ async def test_a_health_check_is_the_proxy_s_own(public: Listener, header: bytes
         assert await answer(reader) == (200, b"ok")
 
 
+@pytest.mark.parametrize(
+    ("header", "where"),
+    [
+        # The proxy's own words are believed.
+        (LOCAL, "203.0.113.9"),
+        # A client's are not, of whom it knows nothing.
+        (b"PROXY UNKNOWN\r\n", UNKNOWN),
+        (SIGNATURE + struct.pack(">BBH", 0x21, 0, 0), UNKNOWN),
+    ],
+)
+@pytest.mark.gen_test
+async def test_whom_the_proxy_does_not_know_nobody_believes(
+    public: Listener, budgets: Budgets, header: bytes, where: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    forwarded = WHO.replace(b"\r\n\r\n", b"\r\nX-Forwarded-For: 203.0.113.9\r\n\r\n")
+    async with connected(public, header + forwarded) as reader:
+        assert (await answer(reader))[0] == 401
+        # Such clients share the limits of one address.
+        counted = budgets.cap(HTTP_CONNECTIONS).taken(Scope.ADDRESS, UNKNOWN)
+        assert counted == (where == UNKNOWN)
+    assert f"from {where}" in caplog.text
+
+
 @pytest.mark.parametrize("sent", [ASK, b"PROXY TCP4 nowhere\r\n" + ASK, V2[:5] + ASK, b"\x16\x03"])
 @pytest.mark.gen_test
 async def test_a_wrong_header_ends_the_connection_without_a_word(
@@ -138,6 +166,34 @@ async def test_who_waits_longest_makes_room(
         async with connected(public, V2 + ASK) as third:
             assert await answer(third) == (200, b"ok")
             assert await until_closed(second) == b""
+
+
+@pytest.mark.gen_test
+async def test_who_waits_has_a_place_like_any_other(
+    public: Listener,
+    budgets: Budgets,
+    limits: LiveLimits,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(proxy_headers, "SECONDS", 600)
+
+    async def has(count: int) -> None:
+        await until(lambda: budgets.cap(HTTP_CONNECTIONS).taken(Scope.ALL) == count)
+
+    limits.now = Limits(http_connections=SPARE + 1)
+    async with AsyncExitStack() as stack:
+        first = await stack.enter_async_context(connected(public))
+        await has(1)
+        for number in range(SPARE):
+            second = await stack.enter_async_context(connected(public, V1[:9]))
+            await has(2 + number)
+        # All places are taken, and more than a few wait: who has waited longest makes room.
+        async with connected(public, V2 + WHO) as reader:
+            assert (await answer(reader))[0] == 401
+            assert await until_closed(first) == b""
+            await has(SPARE + 1)
+        assert not second.at_eof()
+    await has(0)
 
 
 @pytest.mark.gen_test

@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -120,7 +121,8 @@ def manifest(kind: str, name: str = "gateway") -> dict[str, Any]:
 @pytest.mark.parametrize("version", ["1.27", "1.33"])
 def test_the_manifests_are_what_kubernetes_takes(version: str) -> None:
     assert {each["kind"] for each in manifests()} >= {
-        *("ConfigMap", "Deployment", "Job", "PodDisruptionBudget", "Secret", "Service"),
+        *("ConfigMap", "Deployment", "Job", "NetworkPolicy"),
+        *("PodDisruptionBudget", "Secret", "Service"),
     }
     for each in manifests():
         kubernetes_validate.validate(each, version, strict=True)
@@ -129,10 +131,30 @@ def test_the_manifests_are_what_kubernetes_takes(version: str) -> None:
         kubernetes_validate.validate(wrong, version, strict=True)
 
 
+def test_each_port_of_a_pod_is_open_to_its_own_namespaces_alone() -> None:
+    """Whoever reaches the public one from a trusted network is believed any client's address."""
+    spec = manifest("NetworkPolicy")["spec"]
+    deployed = manifest("Deployment")
+    labels = spec["podSelector"]["matchLabels"]
+    assert labels == deployed["spec"]["template"]["metadata"]["labels"]
+    assert spec["policyTypes"] == ["Ingress"]
+    opened = [(port["port"], rule["from"]) for rule in spec["ingress"] for port in rule["ports"]]
+    assert sorted(port for port, _ in opened) == ["internal", "public"]
+    for _, sources in opened:
+        # An empty selector would be every namespace.
+        assert [set(each) for each in sources] == [{"namespaceSelector"}]
+        assert all(each["namespaceSelector"] for each in sources)
+
+
 def container(kind: str) -> dict[str, Any]:
     name = "gateway" if kind == "Deployment" else "gateway-migrate-1"
     (found,) = manifest(kind, name)["spec"]["template"]["spec"]["containers"]
     return dict(found)
+
+
+def test_the_image_is_of_this_version() -> None:
+    image = f"interact-gateway:{metadata.version('interact-gateway')}"
+    assert [container(kind)["image"] for kind in ("Deployment", "Job")] == [image] * 2
 
 
 def test_the_pods_have_a_right_configuration(

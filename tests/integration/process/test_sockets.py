@@ -9,12 +9,14 @@ import stat
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from pathlib import Path
 
 import pytest
 
+from gateway.config import StartError
+from gateway.http.sockets import Place, Sockets, opened
 from tests.integration.process.conftest import Run, command_line
 from tests.integration.process.test_serving import addresses_of, get, serving
 
@@ -120,6 +122,30 @@ def test_a_place_without_room_for_a_socket_is_told_in_a_line(
     assert [each.name for each in public.parent.glob("*.sock*")] == ["public.sock"]
 
 
+def test_a_file_that_another_gateway_has_taken_over_stays(tmp_path: Path) -> None:
+    place = Place("server.address and port", "public", f"unix:{tmp_path}/public.sock", 0)
+    with ExitStack() as stack:
+
+        def start() -> Sockets:
+            started = opened(place)
+            stack.callback(started.opened[0].close)
+            return started
+
+        before = start()
+        with pytest.raises(StartError, match="another program listens there"):
+            start()
+        # It ends, but has not yet removed its file. The new one's may have the same number.
+        before.opened[0].close()
+        after = start()
+        before.forget_file()
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f"{tmp_path}/public.sock")
+        after.opened[0].close()
+        after.forget_file()
+        assert list(tmp_path.iterdir()) == []
+        after.forget_file()
+
+
 @contextmanager
 def activated(
     environment: dict[str, str], *sockets: socket.socket, names: str
@@ -165,14 +191,31 @@ def test_the_sockets_of_a_service_manager_are_served_by_their_names(
             client.connect(str(path))
 
 
-def test_a_single_socket_without_a_name_is_the_public_one(environment: dict[str, str]) -> None:
-    with socket.socket() as public:
-        public.bind(("127.0.0.1", 0))
-        public.listen()
-        where = f"http://127.0.0.1:{public.getsockname()[1]}"
-        with activated(environment, public, names="interact-gateway.socket") as process:
-            assert process.stderr is not None
-            assert addresses_of(process.stderr)[0] == where
+def test_systemd_starts_the_gateway_with_its_single_socket_when_somebody_comes(
+    environment: dict[str, str],
+) -> None:
+    """By systemd's own program for trying that. The socket has no name: it is the public one."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        where = f"127.0.0.1:{probe.getsockname()[1]}"
+    passed = [f"--setenv={name}" for name in environment]
+    process = subprocess.Popen(  # noqa: S603 - our own arguments
+        ["systemd-socket-activate", f"--listen={where}", *passed, *command_line("serve")],  # noqa: S607 - the system's
+        env=environment,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stderr is not None
+        assert "Listening on" in process.stderr.readline()
+        # It comes before there is a gateway, and waits in the socket.
+        assert get(f"http://{where}", "/healthz") == (200, "ok")
+        assert addresses_of(process.stderr)[0] == f"http://{where}"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def test_what_cannot_be_served_of_them_is_told_in_a_line(environment: dict[str, str]) -> None:

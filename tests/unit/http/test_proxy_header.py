@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.http.proxy_header import BadHeader, ProxyHeader
+from gateway.http.proxy_header import UNKNOWN, BadHeader, ProxyHeader
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 REST = b"GET / HTTP/1.1\r\n"
@@ -41,8 +41,9 @@ GOOD = [
     (b"PROXY TCP4 198.51.100.7 10.0.0.1 12345 443\r\n", "198.51.100.7"),
     (b"PROXY TCP6 2001:db8::7 2001:db8::1 0 65535\r\n", "2001:db8::7"),
     (b"PROXY TCP6 ::ffff:198.51.100.7 ::1 1 1\r\n", "198.51.100.7"),
-    (b"PROXY UNKNOWN\r\n", None),
-    (b"PROXY UNKNOWN 1::2 3::4 5 6\r\n", None),
+    (b"PROXY UNKNOWN\r\n", UNKNOWN),
+    # Whatever else it says is not meant (section 2.1).
+    (b"PROXY UNKNOWN 1::2 3::4 5 6\r\n", UNKNOWN),
     (binary(0x21, 0x11, V4), "198.51.100.7"),
     (binary(0x21, 0x21, V6), "2001:db8::7"),
     (binary(0x21, 0x11, V4, more=b"\x04\x00\x03abc"), "198.51.100.7"),
@@ -50,8 +51,8 @@ GOOD = [
     (binary(0x20, 0x00, b""), None),
     (binary(0x20, 0x11, V4), None),
     (binary(0x20, 0xFF, b"anything"), None),
-    (binary(0x21, 0x00, b""), None),
-    (binary(0x21, 0x31, bytes(216)), None),
+    (binary(0x21, 0x00, b""), UNKNOWN),
+    (binary(0x21, 0x31, bytes(216)), UNKNOWN),
 ]
 
 

@@ -5,113 +5,46 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage, HTTPSConnection
+from http.client import HTTPException
 from http.cookies import SimpleCookie
 from pathlib import Path
-from ssl import create_default_context
-from typing import Any
 from urllib.parse import urlsplit
 
 import jwt
 import pytest
 from websocket import WebSocketException, WebSocketTimeoutException
 
-from bench_suite.child import running
 from devenv.tls import Pair, ensure
 from tests.acceptance.broker_view import wait_for
 from tests.acceptance.stomp_client import StompClient
 from tests.integration.process.conftest import JWT_SECRET
 from tests.integration.process.test_leaving import drain
 from tests.integration.process.test_serving import get, serving
+from tests.proxies import (
+    APACHE,
+    BELOW,
+    CLIENT,
+    CONF,
+    HAPROXY,
+    HAPROXY_TCP,
+    NGINX,
+    NGINX_STREAM,
+    PROXY,
+    Front,
+    Program,
+    fronting,
+)
 
-BELOW = "/interact"
-CONF = Path(__file__).parents[3] / "conf"
-MODULES = "/usr/lib/apache2/modules"
-#: The gateways trust the proxies at the first one, or where those only pass on bytes at the third;
-#: the second is a client's.
-PROXY, CLIENT, PASSING = "127.0.0.1", "127.0.0.2", "127.0.0.3"
+#: Where the gateways trust proxies that only pass on bytes.
+PASSING = "127.0.0.3"
 #: Seconds: what the documents promise, and the gateway's pings, must fit into each time-out.
 IDLE, PINGS = 75, 30
 
-#: What Debian's apache2.conf has around a site.
-_APACHE = """
-ServerName localhost
-ServerRoot $folder
-DefaultRuntimeDir $folder
-PidFile $folder/apache.pid
-ErrorLog /dev/stderr
-"""
-_APACHE_MODULES = (
-    "mpm_event authz_core headers ssl socache_shmcb slotmem_shm proxy proxy_http"
-    " proxy_balancer proxy_hcheck lbmethod_bybusyness"
-)
-
-
-@dataclass(frozen=True)
-class Program:
-    """A proxy and its configuration below conf/. ``idle`` finds the seconds after which it ends a
-    silent WebSocket; ``sticky`` are the lines that are commented out."""
-
-    name: str
-    file: str
-    idle: str
-    sticky: tuple[str, ...] = ()
-
-
-NGINX = Program("nginx", "nginx/nginx.conf", r"(proxy_read_timeout )(\d+)s", ("hash",))
-HAPROXY = Program("haproxy", "haproxy/haproxy.cfg", r"(timeout tunnel )(\d+)s", ("cookie",))
-APACHE = Program(
-    "apache2",
-    "apache/interact.conf",
-    r"((?<![a-z])[Tt]imeout[= ])(\d+)",
-    ("Header", "ProxySet stickysession"),
-)
-#: Those that pass on bytes.
-NGINX_STREAM = Program("nginx", "nginx/stream.conf", r"(proxy_timeout )(\d+)s")
-HAPROXY_TCP = Program("haproxy", "haproxy/tcp.cfg", r"(timeout (?:client|server) )(\d+)s")
-
-
-@dataclass(frozen=True)
-class Front:
-    """A proxy that runs."""
-
-    port: int
-    authority: Path
-
-    def call(
-        self, method: str, path: str, body: object = None, **headers: str
-    ) -> tuple[int, str, HTTPMessage]:
-        """As from the client's address."""
-        context = create_default_context(cafile=self.authority)
-        connection = HTTPSConnection(
-            "localhost", self.port, timeout=30, context=context, source_address=(CLIENT, 0)
-        )
-        raw = None if body is None else json.dumps(body)
-        sent = headers | ({} if body is None else {"Content-Type": "application/json"})
-        try:
-            connection.request(method, BELOW + path, raw, sent)
-            response = connection.getresponse()
-            return response.status, response.read().decode(), response.headers
-        finally:
-            connection.close()
-
-    def connect(self, user: str) -> StompClient:
-        client = StompClient(
-            f"wss://localhost:{self.port}{BELOW}/ws",
-            headers={"Authorization": f"Bearer {token(user)}"},
-            authority=self.authority,
-        )
-        assert client.connect().command == "CONNECTED"
-        return client
-
-
-Run = Callable[..., Any]
+Run = Callable[..., AbstractContextManager[Front]]
 
 
 @pytest.fixture(scope="module")
@@ -122,73 +55,16 @@ def pair(tmp_path_factory: pytest.TempPathFactory) -> Pair:
 @pytest.fixture
 def run(tmp_path: Path, pair: Pair) -> Run:
     """Runs a proxy in front of gateways. ``changed`` makes a variant of its configuration."""
-    both = tmp_path / "fullchain-and-key.pem"
-    both.write_bytes(pair.certificate.read_bytes() + pair.key.read_bytes())
-    with socket.socket() as probe:
-        probe.bind((PROXY, 0))
-        port = probe.getsockname()[1]
 
-    @contextmanager
     def start(
         program: Program, gateways: list[Gateway], changed: Callable[[str], str] = str
-    ) -> Iterator[Front]:
-        text = _without_a_broker(changed((CONF / program.file).read_text()))
-        for number in (1, 2):
-            address = f"{PROXY}:{gateways[min(number, len(gateways)) - 1].port}"
-            text, count = re.subn(rf"gateway-{number}\.example:\d+", address, text)
-            assert count == 1
-        for there, here in (
-            ("/etc/interact/fullchain-and-key.pem", str(both)),
-            ("/etc/interact/fullchain.pem", str(pair.certificate)),
-            ("/etc/interact/key.pem", str(pair.key)),
-            ("/run/nginx.pid", f"{tmp_path}/nginx.pid"),
-            ("/var/log/nginx/error.log", "stderr"),
-            ("listen 443", f"listen {PROXY}:{port}"),
-            ("Listen 443", f"Listen {PROXY}:{port}"),
-            ("<VirtualHost *:443>", f"<VirtualHost {PROXY}:{port}>"),
-            ("bind :443", f"bind {PROXY}:{port}"),
-            # As many files as the tests may open; a service has more.
-            ("maxconn 20000", "maxconn 2000"),
-            ("rooms.school.example", "localhost"),
-        ):
-            text = text.replace(there, here)
-        assert ".example" not in text
-        assert "443" not in text
-        command = _command(program, text, tmp_path)
-        with running(command, log=tmp_path / f"{program.name}.log") as child:
+    ) -> AbstractContextManager[Front]:
+        def without_a_broker(text: str) -> str:
+            return _without_a_broker(changed(text))
 
-            def listens() -> bool:
-                assert child.alive, child.log_tail()
-                with socket.socket() as probe:
-                    return probe.connect_ex((PROXY, port)) == 0
-
-            wait_for(listens)
-            yield Front(port, pair.authority)
+        return fronting(program, [each.port for each in gateways], tmp_path, pair, without_a_broker)
 
     return start
-
-
-def _command(program: Program, text: str, folder: Path) -> list[str]:
-    path = shutil.which(program.name, path="/usr/sbin:/usr/bin")
-    assert path is not None
-    file = folder / Path(program.file).name
-    if program.name == "haproxy":
-        file.write_text(text)
-        return [path, "-db", "-f", str(file)]
-    if program.name == "nginx":
-        # A worker that may not be somebody else could not read what this user has here.
-        text = f"daemon off;\nuser root;\n{text}".replace("modules/", "/usr/lib/nginx/modules/")
-        kept = "".join(
-            f"    {each}_temp_path {folder}/{each};\n"
-            for each in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-        )
-        file.write_text(text.replace("http {\n", f"http {{\n{kept}"))
-        return [path, "-p", str(folder), "-e", "stderr", "-c", str(file)]
-    modules = "".join(
-        f"LoadModule {each}_module {MODULES}/mod_{each}.so\n" for each in _APACHE_MODULES.split()
-    )
-    file.write_text(_APACHE.replace("$folder", str(folder)) + modules + text)
-    return [path, "-D", "FOREGROUND", "-f", str(file)]
 
 
 @dataclass(frozen=True)
@@ -231,7 +107,7 @@ def test_people_come_in_by_a_proxy(program: Program, environment: dict[str, str]
         gateways = [stays, leaves]
         with run(program, gateways, _hasty(program)) as front:
             _stay_at_one(front, gateways)
-            with front.connect("paul") as silent, pytest.raises(WebSocketException) as ended:
+            with front.connect(token("paul")) as silent, pytest.raises(WebSocketException) as ended:
                 silent.receive()
             assert not isinstance(ended.value, WebSocketTimeoutException)
         with run(program, gateways) as front, ExitStack() as stack:
@@ -241,7 +117,7 @@ def test_people_come_in_by_a_proxy(program: Program, environment: dict[str, str]
             assert _answered_by(front, gateways, f"Bearer {token('paul')}") == set(gateways)
             room = _room(front)
             topic = f"/topic/acdm.mo.interact.public.{room}"
-            clients = [stack.enter_context(front.connect("paul")) for _ in range(4)]
+            clients = [stack.enter_context(front.connect(token("paul"))) for _ in range(4)]
             for client in clients:
                 client.subscribe(topic)
             assert _say(front, room, "hello") == 202
@@ -254,7 +130,7 @@ def test_people_come_in_by_a_proxy(program: Program, environment: dict[str, str]
             assert drain(leaves.internal)[0] == 202
             while _connections(leaves):
                 assert _say(front, room, "meanwhile") == 202
-                with front.connect("paul"):
+                with front.connect(token("paul")):
                     pass
                 time.sleep(0.05)
             assert _say(front, room, "the last") == 202
@@ -296,7 +172,7 @@ def test_bytes_are_passed_on_and_the_header_says_whose_they_are(
             with run(program, [gateway], changed) as front:
                 _pages_and_sessions_work(front)
                 room = _room(front)
-                with front.connect("paul") as client:
+                with front.connect(token("paul")) as client:
                     client.subscribe(f"/topic/acdm.mo.interact.public.{room}")
                     assert _say(front, room, "hello") == 202
                     assert client.message().json["body"] == "hello"

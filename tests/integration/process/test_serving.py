@@ -28,11 +28,12 @@ _PROJECT = Path(__file__).parents[3]
 
 @contextmanager
 def serving(
-    environment: dict[str, str], *, log: Path | None = None
+    environment: dict[str, str], *, log: Path | None = None, folder: Path | None = None
 ) -> Iterator[tuple[subprocess.Popen[str], str, str]]:
-    """The process, and its public and internal URL; ``log`` takes what it said until it served."""
+    """The process, and its public and internal URL; ``log`` takes what it said until it served.
+    ``folder``: where the code is, if not here."""
     process = subprocess.Popen(  # noqa: S603 - our own program
-        command_line("serve"), env=environment, stderr=subprocess.PIPE, text=True
+        command_line("serve"), env=environment, stderr=subprocess.PIPE, text=True, cwd=folder
     )
     try:
         assert process.stderr is not None

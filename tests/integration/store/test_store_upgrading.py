@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,10 +24,9 @@ from tornado.ioloop import IOLoop
 from gateway.domain.room import MemberRole
 from gateway.errors import StoreUnavailable
 from gateway.store import Store, postgresql, schema
+from tests import version_before
 from tests.conftest import NewDatabase
 from tests.integration.store.content import MEMBERS, NOON
-
-_PROJECT = Path(__file__).parents[3]
 
 _WAITERS = """
 SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database
@@ -284,7 +282,7 @@ def test_what_an_older_version_cannot_use_is_found(change: str, broken: list[str
 def test_the_last_release_works_on_tables_of_the_next_version(
     tmp_path: Path, newer_version: Any, io_loop: IOLoop
 ) -> None:
-    """Its own code, as a process; before the first tag, that of the last commit."""
+    """Its own code, as a process."""
     url = f"sqlite:///{tmp_path}/interact.db"
 
     async def title(room: int, *, migrate: bool) -> str | None:
@@ -295,7 +293,7 @@ def test_the_last_release_works_on_tables_of_the_next_version(
 
     with newer_version():
         assert io_loop.run_sync(partial(title, 1, migrate=True)) is None
-    release = _release(tmp_path / "release")
+    release = version_before.unpack(tmp_path / "release")
     told = subprocess.run(  # noqa: S603 - our own program
         [sys.executable, "-c", _OLD, url],
         cwd=release,
@@ -326,22 +324,3 @@ async def use():
 
 asyncio.run(use())
 """
-
-
-def _release(folder: Path) -> Path:
-    def git(*arguments: str) -> str:
-        return subprocess.run(  # noqa: S603 - our own arguments
-            ["git", *arguments],  # noqa: S607 - git's place differs
-            cwd=_PROJECT,
-            check=True,
-            capture_output=True,
-            text=True,
-            timeout=60,
-        ).stdout
-
-    tags = git("tag", "--list", "v*", "--sort=-version:refname").split()
-    packed = folder.with_suffix(".tar")
-    git("archive", f"--output={packed}", (tags or ["HEAD"])[0], "gateway", "broker")
-    with tarfile.open(packed) as archive:
-        archive.extractall(folder, filter="data")
-    return folder

@@ -55,7 +55,7 @@ _TIERS: Final[dict[str, list[str]]] = {
         "prometheus",
         "systemd",
     ],
-    "acceptance": ["apache2-bin", "chromium", "npm", "postgresql"],
+    "acceptance": ["apache2-bin", "chromium", "haproxy", "npm", "postgresql"],
 }
 #: What gateways, and the commands of the tests, import.
 _COMPILED: Final = ("broker", "gateway", "scripts")

@@ -45,7 +45,7 @@ class GatewayProcess:
 
     `number` 0 is the one that the cluster asks who may; each has two of the cluster's ports.
 
-    `path`: of its pages and calls.
+    `path`: of its pages and calls. `notice_time`: seconds between its SIGTERM and its drain.
 
     `presence`: whether who comes and goes is told, between the messages that a test waits for.
     `nodes`: the numbers of those that it knows; `through` gives the port at which it finds a
@@ -69,6 +69,7 @@ class GatewayProcess:
         through: Callable[[int], int] = int,
         path: str = "",
         program: Sequence[str] = _GATEWAY,
+        notice_time: float = 0.0,
         **tables: str,
     ) -> None:
         extra = f"presence = {str(presence).lower()}\n{extra}"
@@ -86,6 +87,7 @@ class GatewayProcess:
         self.config = folder / f"gateway-{number}.toml"
         self._store = store or f"sqlite:///{folder}/interact.db"
         self._extra = extra
+        self._notice_time = notice_time
         self._tables = tables
         self._auth_secret: tuple[str, ...] = (AUTH_SECRET,)
         self._numbers = nodes or tuple(node.number for node in cluster.nodes)
@@ -381,7 +383,7 @@ drain_token = "{DRAIN_TOKEN}"
 path = "{urlsplit(self.url).path}"
 origins = ["{self.origin}", "http://127.0.0.1:{self.cable_port}"]
 stop_timeout = 8.0
-notice_time = 0.0
+notice_time = {self._notice_time}
 {tables.get("server", "drain_time = 0.0")}
 
 [auth]

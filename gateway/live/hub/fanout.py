@@ -20,6 +20,9 @@ TURN: Final = 0.005
 SLICE: Final = 0.001
 #: Bytes that may wait for a broadcaster's next round; clients that read never cause that many.
 PENDING: Final = 4 * 1024 * 1024
+#: Messages that may wait for a client, however large they are: of some megabytes a few wait for a
+#: client that reads as fast as it can.
+FEW: Final = 16
 #: Forms in which a round's frames are kept: clients of one kind choose the same few subscription
 #: ids, and clients that do not must not make us hold a copy for each. Bytes of these frames, if it
 #: is more than one form.
@@ -86,6 +89,11 @@ class Batch:
 
     def __len__(self) -> int:
         return len(self._deliveries)
+
+    @property
+    def largest(self) -> int:
+        """The bytes of its largest delivery."""
+        return max(len(each.tail) for each in self._deliveries)
 
     def lasting(self) -> Batch:
         """The batch without instant deliveries; only slow readers need it, so it is not cached."""
@@ -169,8 +177,8 @@ class Broadcaster:
     def send(self, until: float, *, clock: Monotonic, budget: int) -> None:
         """Send until nothing is left, or the clock reaches ``until``.
 
-        ``budget``: bytes of backlog above which a client loses instant messages; at twice as many
-        it is closed as too slow.
+        ``budget``: bytes of backlog above which a client loses instant messages; at twice as many,
+        and more than :data:`FEW` messages have, it is closed as too slow.
         """
         while self._farewells:
             subscriber, error = self._farewells.popleft()
@@ -205,7 +213,7 @@ class Broadcaster:
 
 def _send(batch: Batch, subscriber: Subscriber, budget: int) -> None:
     writer = subscriber.client.writer
-    if writer.backlog > 2 * budget:
+    if writer.backlog > 2 * budget and writer.backlog > FEW * batch.largest:
         subscriber.client.end(TooSlow("messages were not read fast enough"))
         return
     if writer.backlog > budget:

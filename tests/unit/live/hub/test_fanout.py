@@ -8,7 +8,7 @@ from broker.timing.clock import Clock
 from gateway.errors import GatewayError, NotKept, TooSlow
 from gateway.live.hub import fanout
 from gateway.live.hub.delivery import Delivery, from_broker, from_history, head
-from gateway.live.hub.fanout import PENDING, TURN, Broadcaster, FanOut, Subscriber
+from gateway.live.hub.fanout import FEW, PENDING, TURN, Broadcaster, FanOut, Subscriber
 from tests.fake_clock import FakeClock
 from tests.unit.live.fakes import STREAM, FakeClient, foreign, message, subscriber
 from tests.virtual_time import run, settle
@@ -222,12 +222,27 @@ def test_above_twice_the_budget_a_client_is_too_slow_and_the_others_do_not_notic
     async def scenario() -> None:
         out = broadcaster()
         stalled, quick = attended(2, out)
-        stalled.sink.backlog = 2 * BUDGET + 1
+        stalled.sink.backlog = 10 * BUDGET
         out.deliver(delivery("x"))
         await settle()
         assert isinstance(stalled.ended, TooSlow)
         assert stalled.sink.chunks == []
         assert texts(quick) == ["x"]
+
+    run(scenario())
+
+
+def test_a_few_messages_may_wait_for_a_client_however_large_they_are() -> None:
+    async def scenario() -> None:
+        out = broadcaster()
+        reading, stalled = attended(2, out)
+        large = delivery("x" * BUDGET)
+        reading.sink.backlog = FEW * len(large.tail)
+        stalled.sink.backlog = FEW * len(large.tail) + 1
+        out.deliver(large)
+        await settle()
+        assert reading.ended is None
+        assert isinstance(stalled.ended, TooSlow)
 
     run(scenario())
 

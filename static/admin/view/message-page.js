@@ -14,7 +14,7 @@ export function messageSearch({ i18n }) {
   return element(
     "form",
     {
-      class: "journal",
+      class: "trace",
       submit: (event) => {
         event.preventDefault();
         const wanted = id.value.trim();

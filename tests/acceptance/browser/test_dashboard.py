@@ -71,6 +71,18 @@ def test_it_shows_the_people_of_a_room_and_ends_one_of_their_connections(
     expect(row(page, "Journal", "came in")).to_contain_text("paul")
     page.get_by_role("link", name="Back to the overview").click()
     expect(page.get_by_role("heading", name="Broker nodes")).to_be_visible()
+    _, said = gateway.post(room, "mina", "nobody's business")
+    page.locator("form.trace").get_by_label("Message").fill(said["id"])
+    page.get_by_role("button", name="Find a message's way").click()
+    expect(page.get_by_role("heading", name=f"Message {said['id']}")).to_be_focused()
+    facts = page.locator(".facts")
+    expect(facts).to_contain_text(f"public.{room}/{said['seq']}")
+    expect(facts).to_contain_text("has confirmed it")
+    expect(facts).to_contain_text("delivered here; 2 follow")
+    expect(page.get_by_text("nobody's business")).to_have_count(0)
+    page.get_by_role("link", name=f"public.{room}/{said['seq']}").click()
+    expect(page.get_by_role("heading", name=f"Room {room}")).to_be_focused()
+    page.get_by_role("link", name="Back to the overview").click()
 
 
 def test_an_observer_sees_everything_and_has_no_button_for_an_order(

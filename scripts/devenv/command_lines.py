@@ -295,6 +295,27 @@ def package_library() -> argparse.ArgumentParser:
     return parser
 
 
+def fresh_install() -> argparse.ArgumentParser:
+    """`scripts/fresh-install`."""
+    parser = argparse.ArgumentParser(
+        prog="scripts/fresh-install",
+        description="Type what docs/how-to/debian.md says, word by word, in fresh systems: made by"
+        " debootstrap and booted with their own systemd, in namespaces of their own.",
+        epilog="As root. A system takes some minutes and 2 GB, which it gives back.",
+    )
+    parser.add_argument(
+        "suites",
+        nargs="*",
+        metavar="SUITE",
+        default=["bookworm", "trixie"],
+        help="names of Debian's releases (default: bookworm trixie)",
+    )
+    parser.add_argument(
+        "--mirror", metavar="URL", help="where the systems come from (default: as this one)"
+    )
+    return parser
+
+
 def mutants() -> argparse.ArgumentParser:
     """`scripts/mutants`."""
     parser = argparse.ArgumentParser(
@@ -365,6 +386,7 @@ PARSERS: Final[dict[str, Callable[[], argparse.ArgumentParser]]] = {
     "bench": bench,
     "conformance": conformance,
     "floods": floods,
+    "fresh-install": fresh_install,
     "fuzz": fuzz,
     "mutants": mutants,
     "package": package,

@@ -61,6 +61,7 @@ class Transport:
         "_lost",
         "_parted",
         "_parting",
+        "_polled",
         "_queue",
         "_received",
         "_rotation",
@@ -115,6 +116,8 @@ class Transport:
         #: Whether nothing is written any more; :attr:`_gone`: whether the socket is closed, too.
         self.closed = self._gone = False
         self.listening = False
+        #: Whether the loop polls the socket; see :meth:`hold`.
+        self._polled = False
         #: When anything came last, and when anything was sent last, on the loop's clock.
         self.received_at = self.sent_at = self._listening_since = self._loop.time()
         self.bytes_in = 0
@@ -137,18 +140,27 @@ class Transport:
         if not (self.listening or self._turn or self._gone):
             self.listening = True
             self._listening_since = self._loop.time()
-            self._loop.add_reader(self._socket.fileno(), self._readable)
+            if not self._polled:
+                self._polled = True
+                self._loop.add_reader(self._socket.fileno(), self._readable)
             if self._early:
                 self._loop.call_soon(self._hand_over_early)
 
     def hold(self) -> None:
-        """Leave what comes in the socket."""
-        if self.listening:
-            self.listening = False
-            self._loop.remove_reader(self._socket.fileno())
-        elif self._turn is not None:
+        """Leave what comes in the socket.
+
+        The loop polls it until something comes: most clients are silent until they are answered,
+        and then leaving the poll and coming back, half a dozen system calls, was for nothing.
+        """
+        self.listening = False
+        if self._turn is not None:
             self._turn.cancel()
             self._turn = None
+
+    def _leave_poll(self) -> None:
+        if self._polled:
+            self._polled = False
+            self._loop.remove_reader(self._socket.fileno())
 
     def silent_since(self, now: float) -> float:
         """The time at which anything came last; while nobody listens, silence says nothing."""
@@ -228,6 +240,7 @@ class Transport:
             if reset and not self.is_acknowledged:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
             self.hold()
+            self._leave_poll()
             self._gone = True
             self._received = self._lost = None
             self._write_no_more()
@@ -287,8 +300,12 @@ class Transport:
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, milliseconds)
 
     def _readable(self) -> None:
+        if not self.listening:
+            self._leave_poll()
+            return
         if not self._rotation.may_work(self.share):
             self.hold()
+            self._leave_poll()
             self._turn = self._rotation.wait(self._have_turn, self.share)
             return
         self._rotation.work(self._read, self.share)

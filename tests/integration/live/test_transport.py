@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -367,6 +368,31 @@ async def test_much_is_heard_whole_and_what_comes_while_held_waits(
     theirs.close()
 
 
+@pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_a_held_one_leaves_the_poll_when_something_comes_and_not_before(
+    pair: Callable[[], Pair],
+) -> None:
+    ours, theirs = await shaken(pair())
+    transport = Transport(ours, stall_timeout=1, **in_rotation())
+    poll = transport._loop = Poll(asyncio.get_running_loop())  # type: ignore[assignment]
+    listener = Listener(transport)
+    for _ in range(3):
+        transport.hold()
+        await asyncio.sleep(0)
+        transport.listen()
+    assert poll.changes == ["came"]
+    transport.hold()
+    await theirs.write(b"x")
+    await until(lambda: poll.changes == ["came", "left"])
+    assert not listener.data
+    transport.listen()
+    await listener.heard(b"x")
+    transport.hold()
+    transport.close()
+    assert poll.changes == ["came", "left", "came", "left"]
+    theirs.close()
+
+
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_a_stream_that_has_ended_is_not_taken_over(
@@ -386,6 +412,25 @@ async def until(what: Callable[[], object]) -> None:
     while not what():
         assert loop.time() < end
         await asyncio.sleep(0)
+
+
+class Poll:
+    """A loop that writes down when a socket comes to its poll and leaves it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self.changes: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loop, name)
+
+    def add_reader(self, *arguments: Any) -> None:
+        self.changes.append("came")
+        self._loop.add_reader(*arguments)
+
+    def remove_reader(self, number: int) -> None:
+        self.changes.append("left")
+        self._loop.remove_reader(number)
 
 
 class Listener:

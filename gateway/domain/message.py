@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 from uuid import UUID
 
 from broker.topology import Stream
@@ -114,8 +114,8 @@ class Message:
     place: int | None = None
     #: A host has hidden it from everybody but hosts.
     hidden: bool = field(default=False, compare=False)
-    #: What :meth:`encode` gives, if it was made before.
-    encoded: bytes | None = field(default=None, compare=False, repr=False)
+    #: What :meth:`encode` gives, once it was made.
+    _encoded: bytes | None = field(default=None, init=False, compare=False, repr=False)
 
     @property
     def entry(self) -> Entry | None:
@@ -136,11 +136,20 @@ class Message:
         """The message's JSON as compact UTF-8. It begins with its :func:`opening`.
 
         A lone surrogate, which JSON can express and UTF-8 cannot, stays the escape that it came as.
-        Raises ValueError for NaN and infinities, which are not JSON (RFC 8259, section 6).
+        It is made once. Raises ValueError for NaN and infinities, which are not JSON (RFC 8259,
+        section 6).
         """
-        if self.encoded is not None:
-            return self.encoded
-        return self.encode_with(_json(self.body))
+        made = self._encoded
+        if made is None:
+            made = self.encode_with(_json(self.body))
+            self.keep_encoded(made)
+        return made
+
+    def keep_encoded(self, json: bytes) -> Self:
+        """Keep what :meth:`encode` would give, and give it from now on. What the message says does
+        not change by that."""
+        object.__setattr__(self, "_encoded", json)
+        return self
 
     def encode_with(self, body: str) -> bytes:
         """As :meth:`encode`, with the body's JSON given."""

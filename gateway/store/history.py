@@ -307,7 +307,7 @@ def read(  # noqa: PLR0913 - what is wanted of the stream
 def page(found: Found) -> Page:
     """The rows as messages, with their JSON: making it is not left to the event loop."""
     return Page(
-        [replace(stored_message(row), encoded=encoded(row)) for row in found.portion.rows],
+        [stored_message(row).keep_encoded(encoded(row)) for row in found.portion.rows],
         head=found.head,
         first=found.first,
         cut=found.portion.cut,
@@ -347,7 +347,7 @@ def _json_page(found: Found, encode: Callable[[Row[Any]], bytes]) -> JsonPage:
 
 def state_page(found: kept.FoundState) -> StatePage:
     """The rows of the kept state as messages, with their JSON."""
-    messages = [replace(message(row), encoded=encoded(row)) for row in found.rows]
+    messages = [message(row).keep_encoded(encoded(row)) for row in found.rows]
     return StatePage(messages, found.head, whole=found.whole, complete=not found.cut)
 
 

@@ -1032,4 +1032,4 @@ def _database(
 
 
 def _with_json(found: list[Message]) -> list[Message]:
-    return [replace(each, encoded=each.encode()) for each in found]
+    return [each.keep_encoded(each.encode()) for each in found]

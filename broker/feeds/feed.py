@@ -373,7 +373,11 @@ class Feed:
                 if event.channel == MESSAGES:
                     self._take_of_pattern(event)
                 # A key that was unsubscribed while the message was on its way concerns nobody.
-                elif concerned := self._listeners.concerned(routing_key):
+                elif concerned := [
+                    (key, listener)
+                    for key, listener in self._listeners.concerned(routing_key)
+                    if not listener.knows(event)
+                ]:
                     self._hand_over(concerned, queue, event)
             case TooLarge(routing_key, size):
                 self._brought = True

@@ -39,8 +39,13 @@ class Listener(Protocol):
     def subscribed(self, feed: int) -> None:
         """From now on this feed brings everything that is published with the key."""
 
+    def knows(self, message: Delivery) -> bool:
+        """Whether the message that has arrived was given already, so that nobody needs to read it.
+        Every message comes by every feed. Raises nothing."""
+
     def message(self, feed: int, message: Frame) -> None:
-        """A message has arrived, as the MESSAGE frame that RabbitMQ's STOMP plugin makes of it."""
+        """A message has arrived, as the MESSAGE frame that RabbitMQ's STOMP plugin makes of it.
+        Not called for one that the listener :meth:`knows`."""
 
     def left_out(self, feed: int) -> None:
         """A message is missing, which could not be delivered; see :data:`LEFT_OUT`."""

@@ -11,6 +11,7 @@ from broker.feeds.feeds import Feeds
 from broker.health.partition import MISSED, PartitionDetector
 from broker.nodes.balancer import Balancer
 from broker.nodes.node import PARTITIONED
+from broker.protocol.amqp_deliveries import Delivery
 from broker.protocol.numerals import natural
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import Publication, ScatteringPublisher
@@ -64,6 +65,10 @@ class PartitionProbe:
 
     def subscribed(self, feed: int) -> None:
         self._detector.stands(feed)
+
+    def knows(self, message: Delivery) -> bool:
+        """Nothing: by which feed an echo comes is what it is for."""
+        return False
 
     def message(self, feed: int, message: Frame) -> None:
         round, _, node = message.body.decode(errors="replace").partition(" ")

@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from broker.feeds.entrances import Ranges, pack, unpack
 from broker.feeds.feeds import Feeds
+from broker.protocol.amqp_deliveries import Delivery
 from broker.protocol.stomp import Frame
 from broker.publishing.publication import (
     ConfirmedPublisher,
@@ -284,6 +285,10 @@ class Bus:
                 handler()
         self.counts["received"] += 1
         self._take(envelope)
+
+    def knows(self, message: Delivery) -> bool:
+        """Nothing: an envelope tells by itself whether it is repeated."""
+        return False
 
     def left_out(self, feed: int) -> None:
         """Nothing to do: no gateway sends messages of that size or form."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, Protocol
 
+from broker.protocol.amqp_deliveries import Delivery as FeedDelivery
 from broker.protocol.numerals import natural
 from broker.protocol.stomp import Frame, escape
 from broker.protocol.websocket import build, data_opcode
@@ -34,8 +35,15 @@ _SENT_AT: Final = b'"sent_at":"'
 _HIDES: Final = f'"keep":"{HIDES}:'.encode()
 _BODY: Final = b',"body":'
 #: Where the JSON has the id, a UUID: see :func:`gateway.domain.message.opening`.
-_ID: Final = slice(len('{"id":"'), len('{"id":"') + 36)
+_BEGINNING: Final = b'{"id":"'
+_ID: Final = slice(len(_BEGINNING), len(_BEGINNING) + 36)
 _END_OF_HEADERS: Final = b"\n\n"
+
+#: A seq has 18 digits at most, see :func:`natural`; a comma follows.
+_MOST_DIGITS: Final = 19
+#: The header ``seq`` in AMQP: a name, and a long string of fewer than 256 bytes (sections 4.2.5.5
+#: and 4.2.5.3).
+_SEQ_HEADER: Final = b"\x03seqS\0\0\0%b%b"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,33 @@ def number_of(frame: Frame, stream: Stream) -> int | None:
     headers = _first_ones(frame)
     seq = natural(headers.get("seq", ""))
     return seq if seq and _is_ours(headers, frame.body, stream, seq) else None
+
+
+class Claim:
+    """The number that a message of one stream claims to have, read from its raw bytes.
+
+    A copy of a message that was given already is known by it for a tenth of what :func:`number_of`
+    takes. It is no proof: whatever has not been given must be read.
+    """
+
+    __slots__ = ("_after_id",)
+
+    def __init__(self, stream: Stream) -> None:
+        room, audience = stream.room, stream.audience
+        self._after_id = f'","room":{room},"audience":"{audience}","seq":'.encode()
+
+    def seq(self, message: FeedDelivery) -> int | None:
+        """The seq, if JSON and headers have the same; None for a message of another producer."""
+        body = message.body
+        if not (body.startswith(_BEGINNING) and body.startswith(self._after_id, _ID.stop)):
+            return None
+        begin = _ID.stop + len(self._after_id)
+        end = body.find(b",", begin, begin + _MOST_DIGITS)
+        digits = body[begin:end]
+        if end < 0 or not digits.isdigit() or digits.startswith(b"0"):
+            return None
+        header = _SEQ_HEADER % (bytes((len(digits),)), digits)
+        return int(digits) if header in message.properties else None
 
 
 def _first_ones(frame: Frame) -> dict[str, str]:

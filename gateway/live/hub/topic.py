@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
+from broker.protocol.amqp_deliveries import Delivery as FeedDelivery
 from broker.protocol.stomp import Frame
 from broker.timing.readings import Monotonic
 from broker.timing.tasks import Tasks
@@ -19,6 +20,7 @@ from gateway.domain.message import Message
 from gateway.errors import GatewayError, Internal, Invalid, NotKept, StoreUnavailable
 from gateway.live.hub.deduplicator import Deduplicator
 from gateway.live.hub.delivery import (
+    Claim,
     Delivery,
     from_broker,
     from_gateway,
@@ -96,6 +98,7 @@ class Topic:
         #: When the history was last asked because of that.
         self.followed_at = -math.inf
         self._destination = destination
+        self._claim = Claim(stream)
         self._shared = shared
         self._recent = Recent()
         self._deduplicator = Deduplicator(clock=shared.clock)
@@ -145,6 +148,13 @@ class Topic:
                 self._shared.unsettled()
             # The feed may have hung, and the other one may have begun only after that.
             self.doubt()
+
+    def knows(self, message: FeedDelivery) -> bool:
+        sequencer = self._sequencer
+        if sequencer is None:
+            return False
+        seq = self._claim.seq(message)
+        return seq is not None and seq <= sequencer.last
 
     def message(self, feed: int, message: Frame) -> None:
         seq = number_of(message, self.stream)

@@ -15,7 +15,7 @@ from broker.feeds.listener import LEFT_OUT
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
-from broker.protocol.amqp_deliveries import Event
+from broker.protocol.amqp_deliveries import Delivery, Event
 from broker.protocol.stomp import Frame
 from broker.timing.complaints import Complaints
 from broker.timing.tasks import Tasks
@@ -40,6 +40,9 @@ class Record:
         self.dropped_some = asyncio.Event()
 
     def subscribed(self, feed: int) -> None: ...
+
+    def knows(self, message: Delivery) -> bool:
+        return False
 
     def message(self, feed: int, message: Frame) -> None:
         self.heard.append(len(message.body))

@@ -4,20 +4,27 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from struct import Struct
 from typing import Any, cast
 from uuid import UUID
 
+from broker.protocol.amqp_deliveries import Delivery
 from broker.protocol.stomp import SERVER_COMMANDS, Frame, FrameParser, Limits
 from broker.protocol.websocket import Data, MessageReader
-from broker.topology import Audience, Stream
+from broker.topology import Audience, Stream, Topology
 from gateway.domain.message import Message
 from gateway.domain.room import MemberRole
 from gateway.errors import GatewayError, StoreUnavailable
 from gateway.live.hub.fanout import Subscriber
 from gateway.live.transport import Transport
+from gateway.messages import publication as outgoing
 from gateway.store.portions import READ_BYTES
 from gateway.store.records import Page, StatePage
 from tests.kept_fold import seq_of, standing
+
+#: AMQP: type, channel, size of a frame; class, weight, size of the body in a content header.
+_FRAME, _CONTENT = Struct("!BHI"), Struct("!HHQ")
+_HEADER = 2
 
 STREAM = Stream(Audience.PUBLIC, 42)
 DESTINATION = "/topic/t.public.42"
@@ -48,6 +55,19 @@ def published(message: Message, *, instant: bool = False) -> Frame:
         ),
         message.encode(),
     )
+
+
+def brought(message: Message) -> Delivery:
+    """As RabbitMQ delivers what the pipeline published."""
+    publication = outgoing.publication(message, Topology())
+    frames = publication.frames(1, frame_max=131_072)
+    properties = b""
+    while frames:
+        kind, _, size = _FRAME.unpack_from(frames)
+        if kind == _HEADER:
+            properties = frames[_FRAME.size + _CONTENT.size : _FRAME.size + size]
+        frames = frames[_FRAME.size + size + 1 :]
+    return Delivery(publication.routing_key, 1, properties, publication.body, 2, b"")
 
 
 def foreign(body: bytes, *headers: tuple[str, str]) -> Frame:

@@ -36,6 +36,8 @@ class Record:
     def __init__(self) -> None:
         self.told: list[tuple[str, ...]] = []
         self.fails = False
+        #: The body that listeners know already.
+        self.known: bytes | None = None
         self._changed = asyncio.Event()
 
     def witness(self, feed: int, node: str, why_lost: str | None) -> None:
@@ -66,6 +68,9 @@ class Listener:
 
     def subscribed(self, feed: int) -> None:
         self._record.add("subscribed", self._key)
+
+    def knows(self, message: Delivery) -> bool:
+        return message.body == self._record.known
 
     def message(self, feed: int, message: Frame) -> None:
         if self._record.fails:
@@ -729,6 +734,20 @@ def test_a_message_that_nobody_can_handle_costs_neither_the_feed_nor_its_session
     asyncio.run(scenario())
     told = [record for record in caplog.records if record.exc_info]
     assert len(told) == 1, "told once, counted each time"
+
+
+def test_what_its_listener_knows_is_not_read() -> None:
+    async def scenario() -> None:
+        async with stage(FeedNode("a")) as here:
+            here.subscribe("k")
+            await here.record.hears("subscribed", "k")
+            here.record.known = b"said before"
+            for body in (b"said before", b"new"):
+                here.on.session.publish("k", body)
+            await here.record.hears("message", "k", "new")
+            assert here.record.count("message") == 1
+
+    asyncio.run(scenario())
 
 
 def test_a_listener_s_fault_costs_neither_the_others_a_call_nor_the_feed_its_session(

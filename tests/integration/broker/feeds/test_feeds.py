@@ -15,6 +15,7 @@ from broker.feeds.listener import LEFT_OUT
 from broker.nodes.balancer import Balancer
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
+from broker.protocol.amqp_deliveries import Delivery
 from broker.protocol.stomp import Frame
 from broker.timing.complaints import Complaints
 from broker.timing.tasks import Tasks
@@ -37,6 +38,9 @@ class Listener:
 
     def subscribed(self, feed: int) -> None:
         self.standing.add(feed)
+
+    def knows(self, message: Delivery) -> bool:
+        return False
 
     def message(self, feed: int, message: Frame) -> None:
         self.heard.append((feed, message.body.decode()))

@@ -1,5 +1,6 @@
 """The same bytes whichever way a message took, and foreign ones as their producer made them."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -7,9 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from broker.protocol import amqp_deliveries
+from broker.protocol.amqp_properties import stomp_headers
 from broker.protocol.stomp import Frame, unescape
 from broker.protocol.websocket import Opcode
+from broker.topology import Audience, Stream
 from gateway.live.hub.delivery import (
+    Claim,
     Delivery,
     from_broker,
     from_history,
@@ -17,7 +22,15 @@ from gateway.live.hub.delivery import (
     number_of,
     sent_at,
 )
-from tests.unit.live.fakes import DESTINATION, STREAM, foreign, frames_in, message, published
+from tests.unit.live.fakes import (
+    DESTINATION,
+    STREAM,
+    brought,
+    foreign,
+    frames_in,
+    message,
+    published,
+)
 
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(),
@@ -43,6 +56,37 @@ def test_feed_and_history_give_the_same_bytes(body: Any, id: str) -> None:
     frame = read(live, id)
     assert frame.get("subscription") == id
     assert frame.body == each.encode()
+
+
+@given(st.integers(1, 10**18 - 1), json_values)
+def test_a_message_of_the_pipeline_claims_the_number_that_it_has(seq: int, body: Any) -> None:
+    copy = brought(replace(message(7, body), seq=seq))
+    assert Claim(STREAM).seq(copy) == seq
+    frame = Frame("MESSAGE", stomp_headers(copy.properties), copy.body)
+    assert number_of(frame, STREAM) == seq
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda copy: copy._replace(body=copy.body.replace(b'"seq":7', b'"seq":8')),
+        lambda copy: copy._replace(body=copy.body.replace(b'"seq":7', b'"seq":07')),
+        lambda copy: copy._replace(body=copy.body.replace(b'"seq":7', b'"seq":' + b"7" * 300)),
+        lambda copy: copy._replace(body=copy.body.replace(b'"room":42', b'"room":43')),
+        lambda copy: copy._replace(body=copy.body.replace(b'{"id"', b'{"ID"')),
+        lambda copy: copy._replace(body=b"7"),
+        lambda copy: copy._replace(properties=copy.properties.replace(b"\x03seqS", b"\x03seQS")),
+        lambda copy: copy._replace(properties=brought(replace(message(7), seq=77)).properties),
+        lambda copy: copy._replace(properties=b""),
+    ],
+)
+def test_what_does_not_say_twice_which_message_it_is_claims_nothing(
+    change: Callable[[amqp_deliveries.Delivery], amqp_deliveries.Delivery],
+) -> None:
+    copy = brought(message(7))
+    assert Claim(STREAM).seq(copy) == 7
+    assert Claim(STREAM).seq(change(copy)) is None
+    assert Claim(Stream(Audience.PRIVATE, 42)).seq(copy) is None
 
 
 def test_a_room_s_message_has_the_headers_of_the_contract_and_none_of_the_feed_s() -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from broker.protocol.stomp import Frame
 from broker.timing.clock import Clock
 from broker.timing.tasks import Tasks
+from gateway.domain.message import Message
 from gateway.errors import Internal, Invalid, NotKept, StoreUnavailable
 from gateway.live.hub.fanout import PENDING, FanOut, Subscriber
 from gateway.live.hub.page_cache import PAGE
@@ -26,6 +27,7 @@ from tests.unit.live.fakes import (
     STREAM,
     FakeClient,
     FakeHistory,
+    brought,
     foreign,
     message,
     published,
@@ -142,6 +144,26 @@ def test_a_message_posted_here_waits_for_no_feed_and_comes_once() -> None:
                 live.message(feed, published(own))
             await asyncio.sleep(1)
             assert client.seqs == [1]
+
+    run(scenario())
+
+
+def test_copies_of_what_was_given_are_known_and_nothing_else_is() -> None:
+    async def scenario() -> None:
+        history = FakeHistory()
+        async with topic(history) as live:
+            assert not live.knows(brought(message(1))), "the stream has not begun"
+            await joined(live)
+            here, elsewhere, late = history.store(3)
+            assert not live.knows(brought(here))
+            live.stored(here)
+            assert live.knows(brought(here))
+            live.message(0, published(elsewhere))
+            assert live.knows(brought(elsewhere))
+            assert not live.knows(brought(late))
+            # A producer that says no seq: it is passed on as it comes.
+            echo = brought(here)
+            assert not live.knows(echo._replace(properties=b"\0\0"))
 
     run(scenario())
 
@@ -1150,12 +1172,14 @@ class Course:
             self.live.stored(new)
         for feed in (0, 1):
             if self.stands[feed] and not self.hangs[feed]:
-                bring = (feed, self.session[feed], published(new))
+                bring = (feed, self.session[feed], new)
                 self.loop.call_later(late[feed] / 1000, self._bring, *bring)
 
-    def _bring(self, feed: int, session: int, frame: Frame) -> None:
-        if session == self.session[feed] and not self.hangs[feed]:
-            self.live.message(feed, frame)
+    def _bring(self, feed: int, session: int, new: Message) -> None:
+        if session != self.session[feed] or self.hangs[feed]:
+            return
+        if not self.live.knows(brought(new)):
+            self.live.message(feed, published(new))
 
     def _die(self, feed: Feed) -> None:
         self.session[feed] += 1

@@ -1,10 +1,11 @@
 """Channels that publish and wait for confirms: the one module that works on aiormq's internals.
 
-aiormq's own ``basic_publish`` takes several turns of the event loop and one write for each message.
-So a channel here writes its frames itself, and enters each message into the records that aiormq
-keeps of unconfirmed messages, where aiormq finds it when RabbitMQ answers. setup.cfg pins aiormq's
-minor version for that. ``tests/unit/broker/publishing/test_aiormq.py`` names every attribute that
-is used here and shows what it has to do.
+aiormq's own ``basic_publish`` takes several turns of the event loop and one write for each message,
+and its reader two tasks and two queues for each confirm. So a channel here writes its frames itself
+and keeps the books of what is unconfirmed; the answers are taken out of what the socket brings
+before aiormq reads it (:mod:`broker.protocol.amqp_answers`). setup.cfg pins aiormq's minor version
+for that. ``tests/unit/broker/publishing/test_aiormq.py`` names every attribute that is used here
+and shows what it has to do.
 
 https://www.rabbitmq.com/docs/confirms: RabbitMQ confirms a message once every queue that it was
 routed to has it.
@@ -16,15 +17,15 @@ import asyncio
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
+from itertools import takewhile
 from types import TracebackType
 from typing import Any, Final, cast
 from zlib import crc32
 
 import aiormq
 from aiormq.abc import AbstractChannel, ChannelFrame
-from aiormq.channel import Returning
 from aiormq.exceptions import (
     ChannelClosed,
     ConnectionCommandInvalid,
@@ -34,6 +35,7 @@ from aiormq.exceptions import (
 )
 
 from broker.protocol import amqp
+from broker.protocol.amqp_answers import Answer, Confirmed
 from broker.publishing.publication import NotConfirmed, Publication, Refused, Returned
 from broker.timing.backoff import BackOff
 from broker.timing.tasks import Tasks
@@ -147,10 +149,12 @@ def describe(error: BaseException) -> str:
 
 @dataclass(slots=True)
 class Traffic:
-    """The publications on one link: ``unanswered`` now, and ``answered`` since it was opened."""
+    """The publications on one link: ``unanswered`` now, and ``answered`` since it was opened; and
+    the ``channels`` that wait for answers, by their numbers."""
 
     unanswered: int = 0
     answered: int = 0
+    channels: dict[int, ConfirmChannel] = field(default_factory=dict, compare=False, repr=False)
 
 
 class SendChannel:
@@ -208,11 +212,19 @@ class ConfirmChannel(SendChannel):
     def __init__(self, channel: AbstractChannel, traffic: Traffic) -> None:
         super().__init__(channel)
         self._traffic = traffic
+        #: The number of the last message published, which RabbitMQ counts, too.
+        self._tag = 0
+        #: The publications that have no answer yet, by their numbers. The answer is what went
+        #: wrong, or None.
+        self._waiting: dict[int, asyncio.Future[type[NotConfirmed] | None]] = {}
+        #: Their numbers by the messages' ids: a message that comes back names no number.
+        self._tags: dict[str, int] = {}
         #: aiormq tells its channels of a connection's end late, and as a cancellation.
         self._connection_closing: asyncio.Future[Any] = self._channel.connection.closing
         for closing in (self._connection_closing, self.closing):
             closing.add_done_callback(self._ended)
         self._nacked = False
+        traffic.channels[self.number] = self
 
     @property
     def worn_out(self) -> bool:
@@ -238,58 +250,67 @@ class ConfirmChannel(SendChannel):
         AMQP cannot express the message, itself for a nack, which wears the channel out. Raises
         :class:`ChannelEnded` when the channel closes, and :data:`AMQP_ERRORS`.
         """
-        channel, traffic = self._channel, self._traffic
+        traffic = self._traffic
         if self.closed:
             raise aiormq.ChannelInvalidStateError("the channel is closed")
         try:
             frames = publication.frames(self.number, frame_max=self.frame_max)
         except ValueError as error:
             raise Refused(f"AMQP cannot express it: {error}") from error
-        channel.delivery_tag += 1
-        confirmation = asyncio.get_running_loop().create_future()
-        channel.confirmations[channel.delivery_tag] = confirmation
-        # A message that comes back names no delivery tag; aiormq finds it by its id.
-        channel.message_id_delivery_tag[publication.message_id] = channel.delivery_tag
+        self._tag = tag = self._tag + 1
+        answer = self._waiting[tag] = asyncio.get_running_loop().create_future()
+        self._tags[publication.message_id] = tag
         traffic.unanswered += 1
         self.send(frames)
         try:
             with AiormqCalls():
-                await confirmation
-            traffic.answered += 1
-        except aiormq.PublishError as error:
-            traffic.answered += 1
-            raise Returned(f"no queue for {publication.routing_key}") from error
-        except aiormq.DeliveryError as error:
-            traffic.answered += 1
-            self._nacked = True
-            raise NotConfirmed("the broker could not take it (nack)") from error
+                wrong = await answer
         finally:
             traffic.unanswered -= 1
-            channel.message_id_delivery_tag.pop(publication.message_id, None)
+            self._waiting.pop(tag, None)
+            self._tags.pop(publication.message_id, None)
+        traffic.answered += 1
+        if wrong is Returned:
+            raise Returned(f"no queue for {publication.routing_key}")
+        if wrong is not None:
+            raise NotConfirmed("the broker could not take it (nack)")
+
+    def take(self, answer: Answer) -> None:
+        """Take RabbitMQ's answer. One for which nobody waits any more is ignored."""
+        if isinstance(answer, Confirmed):
+            if not answer.taken:
+                self._nacked = True
+            for tag in self._up_to(answer.tag) if answer.multiple else (answer.tag,):
+                self._answer(tag, None if answer.taken else NotConfirmed)
+        elif (returned := self._tags.get(answer.message_id)) is not None:
+            self._answer(returned, Returned)
 
     def fail(self, error: Callable[[], Exception]) -> None:
         """Fail every publication that waits; an answer that still comes is ignored."""
-        confirmations = self._channel.confirmations
-        for tag, confirmation in confirmations.items():
-            if not confirmation.done() and not isinstance(confirmation, Returning):
-                confirmation.set_exception(error())
-                confirmations[tag] = Returning()
+        for waiting in self._waiting.values():
+            if not waiting.done():
+                waiting.set_exception(error())
+        self._waiting.clear()
 
     async def settled(self, *, within: float) -> None:
         """Return when no publication waits any more, or after ``within`` seconds."""
-        waiting = [
-            each
-            for each in self._channel.confirmations.values()
-            # A Returning stands for a message that came back: nobody waits for its confirm.
-            if not each.done() and not isinstance(each, Returning)
-        ]
-        if waiting:
-            await asyncio.wait(waiting, timeout=within)
+        if self._waiting:
+            await asyncio.wait(self._waiting.values(), timeout=within)
+
+    def _up_to(self, tag: int) -> list[int]:
+        return list(takewhile(lambda each: each <= tag, self._waiting))
+
+    def _answer(self, tag: int, wrong: type[NotConfirmed] | None) -> None:
+        waiting = self._waiting.pop(tag, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(wrong)
 
     def _ended(self, closing: asyncio.Future[Any]) -> None:
         self.fail(partial(ChannelEnded, self._cause()))
         # Nobody asks the connection about this channel any more.
         self._connection_closing.cancel()
+        if self._traffic.channels.get(self.number) is self:
+            del self._traffic.channels[self.number]
 
     def _cause(self) -> BaseException | None:
         for closing in (self._connection_closing, self.closing):

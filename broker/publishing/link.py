@@ -23,6 +23,8 @@ from yarl import URL
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
 from broker.nodes.rendezvous import LinkState
+from broker.protocol.amqp_answers import AnswerReader
+from broker.protocol.amqp_methods import HEART_BEAT
 from broker.publishing.channels import (
     AMQP_ERRORS,
     AiormqCalls,
@@ -41,6 +43,11 @@ log = logging.getLogger(__name__)
 #: Seconds between heart-beats, as agreed with RabbitMQ, which drops a silent gateway after twice
 #: that.
 HEARTBEAT: Final = 5
+#: Seconds after which aiormq is given a sign of life that it does not see.
+_SIGN_OF_LIFE: Final = 1.0
+#: Bytes of a frame that no node exceeds: what RabbitMQ proposes unless it is configured otherwise,
+#: and some; a larger one is none.
+_FRAME_MAX: Final = 16 * 1024 * 1024
 #: Seconds for an orderly close before the socket is cut.
 CLOSING: Final = 1.0
 
@@ -95,9 +102,9 @@ class Link:
     ) -> Link:
         """Dial and log in within ``timeout`` seconds. Raises :class:`LinkFailed`."""
         secure = urlsplit(node.amqp).scheme == "amqps"
-        socket = CuttableSocket(ssl_context if secure else None)
-        connection = aiormq.Connection(_url(node, credentials), transport_factory=socket)
         traffic, part = Traffic(), tasks.part()
+        socket = CuttableSocket(ssl_context if secure else None, traffic)
+        connection = aiormq.Connection(_url(node, credentials), transport_factory=socket)
         try:
             async with asyncio.timeout(timeout):
                 with AiormqCalls():
@@ -247,22 +254,45 @@ class Link:
 
 
 class _Reader(asyncio.StreamReader):
-    """A stream reader that counts the arrivals of data, which aiormq does not tell."""
+    """A stream reader that counts the arrivals of data, which aiormq does not tell, and hands the
+    answers to publications to their channels; aiormq reads the rest."""
 
-    heard = 0
+    def __init__(self, traffic: Traffic) -> None:
+        super().__init__()
+        self.heard = 0
+        self._channels = traffic.channels
+        self._answers = AnswerReader(traffic.channels, frame_max=_FRAME_MAX)
+        self._loop_time = asyncio.get_running_loop().time
+        #: When aiormq had something to read last.
+        self._gave_at = 0.0
 
     def feed_data(self, data: Iterable[SupportsIndex]) -> None:
         self.heard += 1
-        super().feed_data(data)
+        answers, rest = self._answers.feed(bytes(data))
+        for answer in answers:
+            if (channel := self._channels.get(answer.channel)) is not None:
+                channel.take(answer)
+        if answers and not rest and self._loop_time() - self._gave_at > _SIGN_OF_LIFE:
+            # While RabbitMQ sends answers it sends no heart-beats; aiormq, which sees neither,
+            # would take it for dead.
+            rest = HEART_BEAT
+        if rest:
+            self._gave_at = self._loop_time()
+            super().feed_data(rest)
+
+    def feed_eof(self) -> None:
+        if rest := self._answers.rest():
+            super().feed_data(rest)
+        super().feed_eof()
 
 
 class CuttableSocket(aiormq.TransportFactory):
     """The socket of a link, opened for aiormq; it can be cut, which aiormq cannot do."""
 
-    def __init__(self, ssl_context: ssl.SSLContext | None) -> None:
+    def __init__(self, ssl_context: ssl.SSLContext | None, traffic: Traffic) -> None:
         self._ssl_context = ssl_context
         self._transport: asyncio.WriteTransport | None = None
-        self._reader = _Reader()
+        self._reader = _Reader(traffic)
 
     @property
     def heard(self) -> int:

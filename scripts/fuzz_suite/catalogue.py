@@ -10,6 +10,7 @@ TARGETS: Final = {
     "websocket": "websocket",
     "websocket-upstream": "websocket_upstream",
     "handshake": "handshake",
+    "amqp-answers": "amqp_answers",
     "amqp-deliveries": "amqp_deliveries",
     "amqp-methods": "amqp_methods",
     "amqp-properties": "amqp_properties",

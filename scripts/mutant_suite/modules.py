@@ -18,6 +18,7 @@ _HUB: Final = "tests/unit/live/hub"
 #: By the module's path: the tests, the quickest first.
 MODULES: Final[dict[str, tuple[str, ...]]] = {
     "broker/protocol/amqp.py": (f"{_PROTOCOL}/test_amqp.py",),
+    "broker/protocol/amqp_answers.py": (f"{_PROTOCOL}/test_amqp_answers.py",),
     "broker/protocol/amqp_deliveries.py": (f"{_PROTOCOL}/test_amqp_deliveries.py",),
     "broker/protocol/amqp_methods.py": (f"{_PROTOCOL}/test_amqp_methods.py",),
     "broker/protocol/amqp_properties.py": (f"{_PROTOCOL}/test_amqp_properties.py",),

@@ -37,7 +37,6 @@ class FakeChannel:
     def __init__(self, number: int) -> None:
         self.number = number
         self.closing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.confirmations: dict[int, asyncio.Future[Any]] = {}
         self.is_closed = False
         self.connection = StandingConnection()
 
@@ -106,7 +105,7 @@ def test_a_channel_that_is_worn_out_is_replaced_and_closed_after_its_last_confir
         for home in (True, False):
             worn = await of.take("a", home=home)
             fake = cast("FakeChannel", worn._channel)
-            waits = fake.confirmations[1] = asyncio.get_running_loop().create_future()
+            waits = worn._waiting[1] = asyncio.get_running_loop().create_future()
             worn._nacked = True
             fresh = await of.take("a", home=home)
             assert fresh is not worn
@@ -142,10 +141,10 @@ def test_a_link_that_is_lost_fails_what_waits_also_on_a_channel_that_retires() -
         of, _ = channels()
         worn = await of.take("a", home=True)
         loop = asyncio.get_running_loop()
-        on_worn = cast("FakeChannel", worn._channel).confirmations[1] = loop.create_future()
+        on_worn = worn._waiting[1] = loop.create_future()
         worn._nacked = True
         fresh = await of.take("a", home=True)
-        on_fresh = cast("FakeChannel", fresh._channel).confirmations[1] = loop.create_future()
+        on_fresh = fresh._waiting[1] = loop.create_future()
         await asyncio.sleep(0)
         of.fail(lambda: aiormq.AMQPError("lost"))
         for waiting in (on_worn, on_fresh):

@@ -9,11 +9,13 @@ from typing import Any, cast
 import aiormq
 import pytest
 from pamqp import commands as spec
+from pamqp import frame
 
 from broker.nodes.credentials import Credentials
 from broker.nodes.node import Node
+from broker.protocol.amqp_methods import HEART_BEAT
 from broker.publishing.channels import Channels, ConfirmChannel, SendChannel, Traffic
-from broker.publishing.link import Link, LinkFailed
+from broker.publishing.link import Link, LinkFailed, _Reader
 from broker.timing.tasks import Tasks
 from tests.unit.broker.amqp_node import Session, amqp_node
 from tests.unit.broker.publishing.test_channels import FakeChannel, FakeConnection, retired
@@ -158,5 +160,27 @@ def test_a_node_that_is_away_refuses_the_connection() -> None:
         away = Node("r9", "ws://127.0.0.1:1/ws", "amqp://127.0.0.1:1")
         with pytest.raises(LinkFailed, match=r"^r9: connection refused$"):
             await Link.open(away, Credentials("a", "b"), ssl_context=None, timeout=5, tasks=Tasks())
+
+    asyncio.run(scenario())
+
+
+def test_aiormq_reads_everything_but_the_answers_to_publications_and_no_silence_instead() -> None:
+    async def scenario() -> None:
+        traffic = Traffic()
+        channel = ConfirmChannel(cast("Any", FakeChannel(1)), traffic)
+        waiting = channel._waiting[1] = asyncio.get_running_loop().create_future()
+        reader = _Reader(traffic)
+        ack = frame.marshal(spec.Basic.Ack(1), 1)
+        reader.feed_data(ack[:5])
+        assert not waiting.done()
+        reader.feed_data(ack[5:])
+        assert await waiting is None
+        assert await reader.read(100) == HEART_BEAT
+        ok = frame.marshal(spec.Channel.OpenOk(), 2)
+        reader.feed_data(ack + ok + ack + ok[:3])
+        assert await reader.read(100) == ok, "another sign of life was not due"
+        reader.feed_eof()
+        assert await reader.read() == ok[:3]
+        assert reader.heard == 3
 
     asyncio.run(scenario())

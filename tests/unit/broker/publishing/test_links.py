@@ -248,24 +248,6 @@ def test_a_login_that_aiormq_breaks_off_is_tried_again(
     play(scenario)
 
 
-def test_a_confirm_that_aiormq_breaks_off_is_none_and_cancels_nobody() -> None:
-    async def scenario(node: AmqpNode, publisher: Publisher) -> None:
-        [link] = publisher._links.standing.values()
-        channel = await link.channels.take(KEY, home=True)
-
-        def break_off(session: Session, published: Published) -> None:
-            for confirmation in channel._channel.confirmations.values():
-                confirmation.cancel()
-
-        answer, node.on_publish = node.on_publish, break_off
-        with pytest.raises(NotConfirmed, match="the connection was closed"):
-            await publisher.publish(message("lost"), 5)
-        node.on_publish = answer
-        await publisher.publish(message("later"), 5)
-
-    play(scenario)
-
-
 def test_a_caller_that_waits_for_an_alarm_to_end_fails_with_the_connection() -> None:
     async def scenario(node: AmqpNode, publisher: Publisher) -> None:
         node.sessions[0].send(spec.Connection.Blocked("memory"))

@@ -15,12 +15,14 @@ from bench_suite.peers import PROXIES
 from bench_suite.result import Row
 from bench_suite.run import Scale
 from bench_suite.sizes import suite as sizes
+from bench_suite.sizes.series import Series, table
 from bench_suite.suite import SCENARIOS, Plan, measure
-from bench_suite.system import Lab, progress
+from bench_suite.system import Lab, Progress, progress
 from devenv import command_lines, packages, rabbitmq, tls
 from devenv.cluster import Cluster
 from devenv.errors import SetupError
 from devenv.interrupts import signals_raise
+from devenv.postgres import Postgres
 from devenv.session_folder import session_folder
 
 _RUN = Path(__file__).parents[2] / ".run"
@@ -71,22 +73,27 @@ def _sizes(options: argparse.Namespace) -> int:
     try:
         plan = _plan(options)
         with session_folder(_RUN / "bench") as folder:
-            found = sizes.run(
+            found: list[Series] = []
+            for series in sizes.run(
                 names,
                 scale=plan.scale,
                 workers=plan.workers,
                 folder=folder,
                 say=progress(),
                 lab=lambda: _lab(options, plan, folder),
-            )
+            ):
+                found.append(series)
+                # What comes next may take half an hour, and be stopped.
+                sizes.write(found, options.json, options.plot)
+                print(f"\n{table(series)}\n", flush=True)
     except SetupError as error:
         print(f"\n{error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
-    print(sizes.report(found, names))
-    sizes.write(found, options.json, options.plot)
+    if "storms" in names:
+        print(sizes.storms())
     print(f"figures: {options.json}")
     return int(any(series.failures for series in found))
 
@@ -100,6 +107,9 @@ def _compare(rows: Sequence[Row], file: Path) -> None:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
+    scenarios = options.scenario or list(USUAL)
+    if options.store != "sqlite" and "fanout" in scenarios:
+        raise SetupError("fanout has its messages ready in SQLite: name others by --scenario")
     wanted = options.systems or list(SYSTEMS)
     needed = [PROXIES[name].package for name in wanted if name in PROXIES]
     rabbitmq.choose(options.rabbitmq)
@@ -113,7 +123,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         print(f"not installed, so left out: {', '.join(missing)} (see --install-peers)")
     base = _QUICK if options.quick else Scale(clients=500, seconds=8.0, many=5000, quick=False)
     return Plan(
-        scenarios=options.scenario or list(USUAL),
+        scenarios=scenarios,
         systems=systems,
         tls=options.tls,
         scale=Scale(
@@ -139,10 +149,27 @@ def _lab(options: argparse.Namespace, plan: Plan, folder: Path) -> Iterator[Lab]
             # The brokers have started.
             native.slow_disk(folder, options.disk)
         capacity = max(plan.scale.clients, plan.scale.many)
-        yield Lab(cluster, folder, tls.ensure(folder / "tls"), capacity, say)
+        with _postgres(options, folder, say) as postgres:
+            yield Lab(cluster, folder, tls.ensure(folder / "tls"), capacity, say, postgres)
     finally:
         if not options.cluster:
             cluster.destroy()
+
+
+@contextmanager
+def _postgres(
+    options: argparse.Namespace, folder: Path, say: Progress
+) -> Iterator[Postgres | None]:
+    if options.store == "sqlite":
+        yield None
+        return
+    packages.ensure(["postgresql"], print)
+    postgres = Postgres(folder, progress=say, durable=True)
+    try:
+        postgres.start()
+        yield postgres
+    finally:
+        postgres.destroy()
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Protocol
 from uuid import uuid4
 
 import aiormq
+import asyncpg
 import uvloop
 from aiormq.abc import AbstractChannel
 from tornado.web import Application, RequestHandler
@@ -29,8 +30,16 @@ _STREAM = Stream(Audience.PUBLIC, 1)
 _TOPOLOGY = Topology()
 
 
-class Store:
-    """A table of messages in SQLite; each commit is on the disk before it returns."""
+class Store(Protocol):
+    """A table of messages; each commit is on the disk before it returns."""
+
+    async def add(self, body: str) -> int:
+        """The message's number."""
+        ...
+
+
+class InSqlite:
+    """A store in SQLite."""
 
     def __init__(self, file: str) -> None:
         # SQLite's calls block; one thread is what a file with one writer can use.
@@ -41,13 +50,34 @@ class Store:
         self._connection.execute("CREATE TABLE messages (seq INTEGER PRIMARY KEY, body TEXT)")
 
     async def add(self, body: str) -> int:
-        """The message's number."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._add, body)
 
     def _add(self, body: str) -> int:
         with self._connection:
             added = self._connection.execute("INSERT INTO messages (body) VALUES (?)", (body,))
         return added.lastrowid or 0
+
+
+class InPostgres:
+    """A store in PostgreSQL, by a pool of connections."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+
+    async def add(self, body: str) -> int:
+        seq: int = await self._pool.fetchval(
+            "INSERT INTO messages (body) VALUES ($1) RETURNING seq", body
+        )
+        return seq
+
+
+async def opened(place: str) -> Store:
+    """The store in a file, or in the database of a URL."""
+    if not place.startswith("postgresql:"):
+        return InSqlite(place)
+    pool = await asyncpg.create_pool(place)
+    await pool.execute("CREATE TABLE messages (seq bigserial PRIMARY KEY, body text)")
+    return InPostgres(pool)
 
 
 class Messages(RequestHandler):
@@ -69,10 +99,10 @@ class Messages(RequestHandler):
         self.finish({"seq": seq})
 
 
-async def serve(port: int, file: str) -> None:
+async def serve(port: int, place: str) -> None:
     """Serve on loopback, without a log, until the process is killed."""
     connection = await aiormq.connect(os.environ["AMQP_URL"])
-    known = {"store": Store(file), "channel": await connection.channel()}
+    known = {"store": await opened(place), "channel": await connection.channel()}
     Application([("/", Messages, known)], log_function=lambda handler: None).listen(
         port, "127.0.0.1"
     )

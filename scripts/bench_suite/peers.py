@@ -135,13 +135,17 @@ def bare_relay(lab: Lab) -> Iterator[Door]:
 
 
 @contextmanager
-def obvious_way(lab: Lab) -> Iterator[Door]:
-    """Run a Tornado that stores and publishes each message as one would write it in an hour."""
+def obvious_way(lab: Lab, store: str) -> Iterator[Door]:
+    """Run a Tornado that stores and publishes each message as one would write it in an hour.
+
+    ``store``: see :meth:`bench_suite.system.Lab.store`.
+    """
     port = lab.cluster.gateway_port(8)
     account = lab.cluster.admin
     address = lab.cluster.nodes[0].amqp_url.removeprefix("amqp://")
     with TemporaryDirectory(dir=lab.folder, prefix="obvious-") as folder:
-        command = [sys.executable, "-m", "bench_suite.obvious_way", str(port), f"{folder}/store.db"]
+        kept = store.replace("+asyncpg", "") or f"{folder}/store.db"
+        command = [sys.executable, "-m", "bench_suite.obvious_way", str(port), kept]
         # Not on the command line, which everybody sees.
         environment = {
             **os.environ,

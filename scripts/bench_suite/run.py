@@ -53,7 +53,10 @@ class Run:
     progress: Progress
 
     def stopwatch(self) -> Stopwatch:
-        return Stopwatch(groups(self.door.pids, self.brokers, self.load.pids))
+        measured = dict(groups(self.door.pids, self.brokers, self.load.pids))
+        if self.lab.postgres is not None:
+            measured["database"] = self.lab.postgres.pids
+        return Stopwatch(measured)
 
     def charge(self, cost: Cost, count: float, *, suffix: str = "") -> None:
         """Enter the CPU per item into the row."""
@@ -63,6 +66,8 @@ class Run:
         self.row.values[f"cpu_system{suffix}"] = per["system"]
         self.row.values[f"cpu_rabbitmq{suffix}"] = per["rabbitmq"]
         self.row.values[f"cpu_total{suffix}"] = per["system"] + per["rabbitmq"]
+        if "database" in per:
+            self.row.values[f"cpu_database{suffix}"] = per["database"]
         self.row.values[f"load_share{suffix}"] = 100 * cost.share("load")
         self.row.values[f"publisher_share{suffix}"] = 100 * cost.share("publisher")
         self.row.values[f"system_share{suffix}"] = 100 * cost.share("system")
@@ -107,24 +112,25 @@ def surroundings(
 def running(
     lab: Lab, system: str, *, tls: bool, further: Mapping[str, Any]
 ) -> Iterator[tuple[Door, Gateway | None]]:
-    if system in GATEWAYS:
-        with gateway(lab, fanout=system, tls=tls, further=further) as its_gateway:
-            yield its_gateway.door, its_gateway
-    elif system == TORNADO:
-        with peers.empty_tornado(lab) as door:
-            yield door, None
-    elif system == PYTHON:
-        with peers.bare_relay(lab) as door:
-            yield door, None
-    elif system == OBVIOUS:
-        with peers.obvious_way(lab) as door:
-            yield door, None
-    elif system in ("direct", AIORMQ):
-        with peers.direct(lab) as door:
-            yield door, None
-    else:
-        with peers.through(peers.PROXIES[system], lab, tls=tls) as door:
-            yield door, None
+    with lab.store() as store:
+        if system in GATEWAYS:
+            with gateway(lab, fanout=system, tls=tls, store=store, further=further) as measured:
+                yield measured.door, measured
+        elif system == TORNADO:
+            with peers.empty_tornado(lab) as door:
+                yield door, None
+        elif system == PYTHON:
+            with peers.bare_relay(lab) as door:
+                yield door, None
+        elif system == OBVIOUS:
+            with peers.obvious_way(lab, store) as door:
+                yield door, None
+        elif system in ("direct", AIORMQ):
+            with peers.direct(lab) as door:
+                yield door, None
+        else:
+            with peers.through(peers.PROXIES[system], lab, tls=tls) as door:
+                yield door, None
 
 
 def broker_pids(lab: Lab) -> list[int]:

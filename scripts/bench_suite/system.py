@@ -2,7 +2,8 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -10,10 +11,12 @@ from typing import Final
 from bench_suite.subscriber import Client
 from devenv.broker_users import User
 from devenv.cluster import Cluster
+from devenv.postgres import Postgres
 from devenv.tls import Pair
 
 Progress = Callable[[str], None]
 
+_DATABASE: Final = "bench"
 #: Runs that failed whose logs are kept.
 _KEPT: Final = 10
 
@@ -38,6 +41,20 @@ class Lab:
     #: Subscribers at most; what limits connections is set up for so many.
     capacity: int
     progress: Progress
+    #: Where messages are kept; None: in a file of SQLite for each system.
+    postgres: Postgres | None = None
+
+    @contextmanager
+    def store(self) -> Iterator[str]:
+        """The URL of an empty database for one system; empty: it makes its own file."""
+        if self.postgres is None:
+            yield ""
+            return
+        self.postgres.create_database(_DATABASE)
+        try:
+            yield self.postgres.url(_DATABASE)
+        finally:
+            self.postgres.drop_database(_DATABASE)
 
     def keep_logs(self, name: str) -> Path:
         """Copy all logs aside, as the next measurement begins new ones; the folder. Of others like

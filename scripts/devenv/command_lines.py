@@ -139,6 +139,12 @@ def bench() -> argparse.ArgumentParser:
     )
     parser.add_argument("--nodes", type=int, default=3, help="of RabbitMQ (default: 3)")
     parser.add_argument(
+        "--store",
+        choices=("sqlite", "postgresql"),
+        default="sqlite",
+        help="where messages are kept, each commit on the disk (post, rooms, storm)",
+    )
+    parser.add_argument(
         "--disk",
         type=float,
         default=0.0,

@@ -38,8 +38,12 @@ class Postgres:
     user it then runs as may not be allowed into `root`. Everyone on loopback is trusted.
     """
 
-    def __init__(self, root: Path, *, progress: Progress = lambda text: None) -> None:
+    def __init__(
+        self, root: Path, *, progress: Progress = lambda text: None, durable: bool = False
+    ) -> None:
+        """``durable``: each commit waits for the disk, which a test has no need of."""
         self._progress = progress
+        self._durable = durable
         self._memo = root / "postgres-folder"
         self._daemon = Daemon(
             f"{root.resolve()}:postgres", root / "postgres.log", stop_signal=signal.SIGINT
@@ -134,7 +138,7 @@ class Postgres:
             "port": str(self.port),
             "unix_socket_directories": "",
             # Protects against a crash of the machine only, which no test causes.
-            "fsync": "off",
+            "fsync": "on" if self._durable else "off",
         }
         self._daemon.spawn(
             [

@@ -15,6 +15,7 @@ FIGURES = (
     Figure("rate", "POST/s", "more"),
     Figure("cpu_system", "system µs", "less"),
     Figure("cpu_rabbitmq", "RabbitMQ µs"),
+    Figure("cpu_database", "PostgreSQL µs"),
     Figure("p50", "p50 ms", "less", 1),
     Figure("p99", "p99 ms", "less", 1),
     Figure("late", "202"),

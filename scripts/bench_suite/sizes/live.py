@@ -14,7 +14,7 @@ from bench_suite.result import Row, percentile
 from bench_suite.run import Run, Scale, broker_pids, surroundings
 from bench_suite.scenarios import rooms
 from bench_suite.sizes.series import Growth, Series
-from bench_suite.system import Door, Lab
+from bench_suite.system import Door, Lab, Progress
 from bench_suite.topic import Source
 from bench_suite.window import Stopwatch
 from devenv.errors import SetupError
@@ -63,6 +63,7 @@ def of_clients(lab: Lab, scale: Scale, *, workers: int) -> Series:
         Series("clients", "subscribers of one topic", _OF_CLIENTS),
         [size for size in CLIENTS if size <= scale.many],
         lambda size: _followed(lab, replace(scale, clients=size), workers),
+        lab.progress,
     )
 
 
@@ -72,6 +73,7 @@ def of_rooms(lab: Lab, scale: Scale, *, workers: int) -> Series:
         Series("rooms", "rooms of 10, everyone speaks", _OF_ROOMS),
         [size for size in ROOMS if size * rooms.SIZE <= scale.many],
         lambda size: _talked(lab, replace(scale, clients=size * rooms.SIZE), workers),
+        lab.progress,
     )
 
 
@@ -81,17 +83,25 @@ def of_gateways(lab: Lab, scale: Scale, *, workers: int) -> Series:
         Series("gateways", "gateways beside each other", _OF_GATEWAYS),
         GATEWAYS,
         lambda size: _beside(lab, scale, size, workers),
+        lab.progress,
     )
 
 
 def _series(
-    series: Series, sizes: Sequence[int], measure: Callable[[int], dict[str, float]]
+    series: Series,
+    sizes: Sequence[int],
+    measure: Callable[[int], dict[str, float]],
+    say: Progress,
 ) -> Series:
     for size in sizes:
         try:
             series.points[size] = measure(size)
         except (LoadFailed, SetupError, RuntimeError, OSError) as error:
             series.failures[size] = f"{type(error).__name__}: {error}"
+        said = series.failures.get(size) or ", ".join(
+            f"{key} {value:,.1f}" for key, value in series.points[size].items()
+        )
+        say(f"{series.name}, {size:,}: {said}")
     return series
 
 

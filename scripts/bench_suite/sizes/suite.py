@@ -3,7 +3,7 @@
 import json
 import os
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Final
 from bench_suite.run import Scale
 from bench_suite.sizes import history, live, members, picture
 from bench_suite.sizes.reconnects import Storm, simulate
-from bench_suite.sizes.series import Series, table
+from bench_suite.sizes.series import Series
 from bench_suite.system import Lab, Progress
 
 _Live = Callable[..., Series]
@@ -42,27 +42,19 @@ def run(
     folder: Path,
     say: Progress,
     lab: Callable[[], AbstractContextManager[Lab]],
-) -> list[Series]:
-    """Measure the named series. ``lab`` starts the brokers, if one needs them."""
-    found = []
+) -> Iterator[Series]:
+    """Measure the named series; each is given when it is done. ``lab`` starts the brokers, if one
+    needs them."""
     quick = scale.quick
     if "history" in names:
         most = history.SIZES[1] if quick else history.SIZES[-1]
-        found.append(history.measure(folder, say, most=most))
+        yield history.measure(folder, say, most=most)
     if "members" in names:
-        found.append(members.measure(folder, say))
+        yield members.measure(folder, say)
     if wanted := [name for name in _LIVE if name in names]:
         with lab() as its_lab:
-            found += [_LIVE[name](its_lab, scale, workers=workers) for name in wanted]
-    return found
-
-
-def report(found: Sequence[Series], names: Sequence[str]) -> str:
-    """The tables as Markdown."""
-    parts = [table(series) for series in found]
-    if "storms" in names:
-        parts.append(storms())
-    return "\n\n".join(parts)
+            for name in wanted:
+                yield _LIVE[name](its_lab, scale, workers=workers)
 
 
 def storms() -> str:

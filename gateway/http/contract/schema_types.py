@@ -11,9 +11,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Marks:
-    """A document's way of writing a type. ``shape``: a named shape, with a link to where it is told;
-    ``value``: one value itself; ``plain``: a schema whose ``type`` is a simple one; ``either``
-    stands between alternatives."""
+    """A document's way of writing a type. ``shape``: a named shape, with a link to where it is
+    told; ``value``: one value itself; ``plain``: a schema whose ``type`` is a simple one;
+    ``either`` stands between alternatives."""
 
     shape: Callable[[str], str]
     value: Callable[[str], str]

@@ -18,9 +18,9 @@ _PAGE: Final = """<!doctype html>
 <title>Log-in slips · 로그인 쪽지</title>
 <style>
   body {{ margin: 1rem; font: 11pt system-ui, sans-serif; }}
-  main {{ display: grid; grid-template-columns: repeat(2, 1fr); }}
-  article {{ display: grid; grid-template-columns: 1fr auto; gap: 0 .75rem; padding: .75rem;
-    border: 1px dashed #888; break-inside: avoid; }}
+  main {{ display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); }}
+  article {{ display: grid; grid-template-columns: minmax(0, 1fr) auto; gap: 0 .75rem;
+    padding: .75rem; overflow-wrap: anywhere; border: 1px dashed #888; break-inside: avoid; }}
   svg {{ grid-row: span 4; width: 2.6cm; height: 2.6cm; }}
   b {{ font: bold 13pt ui-monospace, monospace; }}
   p {{ margin: .15rem 0; }}
@@ -31,10 +31,10 @@ _PAGE: Final = """<!doctype html>
 </html>
 """
 _SLIP: Final = """<article>
-<p>{shown}</p>{code}
+<p dir="auto">{shown}</p>{code}
 <p>{address}</p>
-<p>Name · 아이디 <b>{user}</b></p>
-<p>Password · 비밀번호 <b>{password}</b></p>
+<p>Name · 아이디 <b dir="auto">{user}</b></p>
+<p>Password · 비밀번호 <b dir="auto">{password}</b></p>
 </article>"""
 
 

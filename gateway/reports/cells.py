@@ -4,20 +4,29 @@ language. Pure."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from typing import TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """A cell that is a word of the gateway's, by its key."""
+    """A cell that is a word or sentence of the gateway's, by its key, with ``values`` in it."""
 
     key: str
+    values: Mapping[str, Cell] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A cell that is made of others."""
+
+    cells: Sequence[Cell]
+    separator: str
 
 
 #: A value in a report; None is an empty cell.
-Cell: TypeAlias = "str | int | datetime | Word | None"
+Cell: TypeAlias = "str | int | datetime | Word | Joined | None"
 Row: TypeAlias = Sequence[Cell]
 
 
@@ -40,7 +49,10 @@ class Style:
         if cell is None:
             return ""
         if isinstance(cell, Word):
-            return self.words[cell.key]
+            values = {name: self.text(value) for name, value in cell.values.items()}
+            return self.say(cell.key, **values)
+        if isinstance(cell, Joined):
+            return cell.separator.join(self.text(each) for each in cell.cells)
         if isinstance(cell, datetime):
             return cell.astimezone(self.zone).strftime("%Y-%m-%d %H:%M:%S")
         return str(cell)

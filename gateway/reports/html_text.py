@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 from typing import Final
 
-from gateway.reports.cells import Row, Style
+from gateway.reports.cells import Cell, Row, Style
 from gateway.reports.print_style import STYLE
 
 MEDIA_TYPE: Final = "text/html; charset=utf-8"
@@ -34,17 +34,15 @@ def table(title: str, columns: Sequence[str], kind: str) -> str:
 
 def lines(rows: Iterable[Row], style: Style) -> str:
     """Rows of a table. Each cell has the direction of its own text."""
-    return "".join(
-        "<tr>"
-        + "".join(
-            f'<td class="number">{cell}</td>'
-            if isinstance(cell, int)
-            else f'<td dir="auto">{escape(style.text(cell))}</td>'
-            for cell in row
-        )
-        + "</tr>\n"
-        for row in rows
-    )
+    return "".join(f"<tr>{''.join(_cell(cell, style) for cell in row)}</tr>\n" for row in rows)
+
+
+def _cell(cell: Cell, style: Style) -> str:
+    """A cell; its class says how narrow it may become."""
+    if isinstance(cell, int):
+        return f'<td class="number">{cell}</td>'
+    said = ' class="said"' if isinstance(cell, str) else ""
+    return f'<td{said} dir="auto">{escape(style.text(cell))}</td>'
 
 
 def table_end(nothing: str | None) -> str:

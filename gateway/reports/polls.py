@@ -22,7 +22,7 @@ from gateway.reports.bodies import (
     totals_of,
 )
 from gateway.reports.bodies import field as of_body
-from gateway.reports.cells import Row, Word
+from gateway.reports.cells import Cell, Row, Word
 
 #: The types of messages about polls, by audience.
 PUBLIC: Final = ("poll", "voting", "poll-closed")
@@ -40,6 +40,11 @@ _POLLS: Final = 10_000
 _VOTES: Final = 200_000
 
 
+def counted(kind: str, count: int) -> Cell:
+    """A number of a result: how many have chosen it, or the points of a ranking."""
+    return Word("points", {"count": count}) if kind == "ranking" else count
+
+
 @dataclass(slots=True)
 class _Poll:
     """A poll: its number in the report, and what was said of it so far."""
@@ -49,6 +54,7 @@ class _Poll:
     options: list[str]
     asked_at: datetime
     right: frozenset[int]
+    kind: str
     closed_at: datetime | None = None
     totals: list[int] = field(default_factory=list)
 
@@ -71,6 +77,11 @@ class Polls:
                 self._asked(message)
             elif message.type == "poll-closed" and message.body is not None:
                 self._closed(message)
+
+    def asked(self, id: str) -> tuple[str, list[str]] | None:
+        """The question and the options of a poll, if it is known."""
+        poll = self._polls.get(id)
+        return None if poll is None else (poll.question, poll.options)
 
     def count(self, messages: Iterable[Message]) -> None:
         """Take private messages of the types :data:`PRIVATE`, in the order of seq."""
@@ -107,7 +118,8 @@ class Polls:
         rows: list[Row] = []
         for poll in self._polls.values():
             for index, option in enumerate(poll.options or [""]):
-                count = poll.totals[index] if index < len(poll.totals) else None
+                known = index < len(poll.totals)
+                count = counted(poll.kind, poll.totals[index]) if known else None
                 first = (poll.number, poll.question, poll.asked_at)
                 rows.append(
                     (
@@ -125,8 +137,9 @@ class Polls:
             return
         question = self._held(line(of_body(message.body, "question")))
         options = self._all_held(options_of(message.body))
+        kind = line(of_body(message.body, "kind"))
         self._polls[id] = _Poll(
-            len(self._polls) + 1, question, options, message.sent_at, _right(message)
+            len(self._polls) + 1, question, options, message.sent_at, _right(message), kind
         )
 
     def _closed(self, message: Message) -> None:

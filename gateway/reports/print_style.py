@@ -13,18 +13,22 @@ body { margin: 0 auto; padding: 1rem; max-width: 60rem; background: #fff; color:
 h1 { margin: 0; font-size: 1.5rem; overflow-wrap: anywhere; }
 h2 { margin: 2rem 0 0.5rem; font-size: 1.15rem; break-after: avoid; }
 header p { margin: 0.25rem 0 0; color: #55606f; }
+section { overflow-x: auto; }
 table { width: 100%; border-collapse: collapse; }
 thead { display: table-header-group; }
 th, td { padding: 0.3rem 0.5rem; border-bottom: 1px solid #d6dbe2; text-align: start;
-  vertical-align: top; overflow-wrap: anywhere; white-space: pre-line; }
+  vertical-align: top; word-break: keep-all; white-space: pre-line; }
+td.said { min-width: 5.5em; overflow-wrap: anywhere; }
 th { border-bottom: 2px solid #8a94a3; font-weight: 600; white-space: normal; }
 td.number { text-align: end; font-variant-numeric: tabular-nums; }
 tr { break-inside: avoid; }
 .talk td:nth-child(1) { white-space: nowrap; }
+.talk td:last-child { width: 75%; }
 .cut { padding: 0.5rem; border: 2px solid #b3261e; color: #b3261e; }
 @page { margin: 15mm; }
 @media print {
   body { max-width: none; padding: 0; font-size: 9.5pt; }
+  section { overflow: visible; }
   section + section { break-before: auto; }
 }
 """

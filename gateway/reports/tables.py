@@ -70,7 +70,7 @@ class Tables:
 
     async def messages(self, now: datetime) -> AsyncGenerator[str, None]:
         """Every message: those to everyone, then those to the hosts."""
-        rows = self._made(talk.rows)
+        rows = self._made(talk.Talk().rows)
         for audience in Audience:
             async with aclosing(self._reading.messages(audience, rows)) as texts:
                 async for text in texts:

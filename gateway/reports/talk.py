@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from broker.topology import Audience
 from gateway.domain.message import Message
 from gateway.reports.bodies import field as of_body
-from gateway.reports.bodies import line, shown, text_of
+from gateway.reports.bodies import line, text_of
 from gateway.reports.cells import Row, Word
+from gateway.reports.in_words import body_of, type_of
+from gateway.reports.polls import Polls
 
 COLUMNS: Final = ("audience", "seq", "said at", "user", "name", "role", "type", "text", "note")
 TALK: Final = ("said at", "who", "text")
@@ -17,22 +20,31 @@ TALK: Final = ("said at", "who", "text")
 SAID: Final = ("message", "chat", "answer", "poll")
 
 
-def rows(messages: Iterable[Message]) -> list[Row]:
-    """A row for each message, whatever its type."""
-    return [
-        (
+class Talk:
+    """All messages of a room: first those to everyone, which say what the votes are about, then
+    those to the hosts."""
+
+    def __init__(self) -> None:
+        self._polls = Polls()
+
+    def rows(self, messages: Iterable[Message]) -> list[Row]:
+        """A row for each message, whatever its type."""
+        return [self._row(message) for message in messages]
+
+    def _row(self, message: Message) -> Row:
+        if message.stream.audience is Audience.PUBLIC:
+            self._polls.take((message,))
+        return (
             Word(message.stream.audience),
             message.seq,
             message.sent_at,
             message.sender,
             message.sender_name,
             None if message.role is None else Word(message.role),
-            message.type,
-            shown(message.body),
+            type_of(message),
+            body_of(message, self._polls),
             Word("hidden") if message.hidden else None,
         )
-        for message in messages
-    ]
 
 
 def said(messages: Iterable[Message]) -> list[Row]:

@@ -8,7 +8,6 @@ import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Annotated, ClassVar, Final, Literal
-from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
@@ -24,6 +23,7 @@ from gateway.errors import (
     TooMuchRead,
 )
 from gateway.http.api import ApiHandler
+from gateway.http.attachment import attachment, file_name
 from gateway.http.body import Body
 from gateway.http.contract.operation import Answer, Operation, Who
 from gateway.reports import csv_text, html_text
@@ -119,8 +119,10 @@ class ExportHandler(_Streamed):
         number = self.room_number(room)
         who = await self.identity()
         style, _ = self.style()
+        title = (await self.services.rooms.show(who, number)).room.title
         self.set_header("Content-Type", csv_text.MEDIA_TYPE)
-        self.set_header("Content-Disposition", _named(f"{number}-{kind}.csv", style, number, kind))
+        plain, full = f"room-{number}-{kind}.csv", f"{file_name(title)} {style.say(kind)}.csv"
+        self.set_header("Content-Disposition", attachment(plain, full.lstrip()))
         await self.send(who, self.services.exports.csv(who, number, Kind(kind), style))
 
 
@@ -146,10 +148,3 @@ class PrintHandler(_Streamed):
         self.set_header("Content-Type", html_text.MEDIA_TYPE)
         page = self.services.exports.page(who, number, style, language=language)
         await self.send(who, page)
-
-
-def _named(plain: str, style: Style, number: int, kind: str) -> str:
-    """The header that names a file, in ASCII and in the reader's language (RFC 6266, section
-    4.3)."""
-    full = quote(f"{style.say('room', number=number)} {style.say(kind)}.csv", safe="")
-    return f"attachment; filename=\"room-{plain}\"; filename*=UTF-8''{full}"

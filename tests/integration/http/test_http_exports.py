@@ -67,12 +67,29 @@ async def test_everything_that_was_said_is_there_in_words(call: Call, room: str)
         " 순번 ", "|순번|"
     ).split("|")
     assert [row[:2] + row[3:] for row in rows] == [
-        ["전체", "1", "bob", "", "참가자", "message", "안녕하세요", ""],
-        ["진행자", "1", "bob", "", "참가자", "question", "'=cmd|' /C calc'!A1", ""],
+        ["전체", "1", "bob", "", "참가자", "메시지", "안녕하세요", ""],
+        ["진행자", "1", "bob", "", "참가자", "질문", "'=cmd|' /C calc'!A1", ""],
     ]
     said_at = datetime.fromisoformat(rows[0][2])
     here = datetime.now(UTC).replace(tzinfo=None) + timedelta(hours=9)
     assert abs(said_at - here) < timedelta(minutes=1)
+
+
+@pytest.mark.gen_test
+async def test_what_the_pages_say_to_each_other_is_told_in_words(call: Call, room: str) -> None:
+    asked = {"question": "Why?", "options": ["yes", "no"]}
+    await say(call, room, "anna", asked, type="poll", keep="poll:7")
+    await say(call, room, "anna", {"until": None, "hidden": False}, type="voting", keep="voting:7")
+    vote = {"type": "vote", "audience": "private", "keep": "vote:7"}
+    await say(call, room, "bob", {"poll": "7", "option": 1}, **vote)
+    await say(call, room, "anna", {"chat": False, "slow": 300}, type="settings", keep="settings")
+    _, *rows = await table(call, room, "messages.csv", "?language=ko")
+    assert [row[6:8] for row in rows] == [
+        ["투표", "Why? — yes / no"],
+        ["응답 시간", "응답을 받습니다."],
+        ["방의 질서", "진행자만 모두에게 쓸 수 있음; 한 사람이 5분에 한 번 쓸 수 있음"],
+        ["투표 응답", "Why? — no"],
+    ]
 
 
 @pytest.mark.gen_test
@@ -152,15 +169,16 @@ async def test_a_query_that_makes_no_sense_is_refused(call: Call, room: str, que
 
 
 @pytest.mark.gen_test
-async def test_the_file_is_named_after_the_room_in_the_readers_language(
+async def test_the_file_is_named_by_the_room_s_title_in_the_readers_language(
     call: Call, room: str
 ) -> None:
+    await call("PATCH", room, user="anna", json={"title": '중1 "과학" ../7b\r\nX: y'})
     headers = {"Accept-Language": "ko-KR,ko;q=0.9,en;q=0.8"}
     answer = await call("GET", f"{room}/export/polls.csv", user="anna", headers=headers)
     named = answer.headers["Content-Disposition"]
     plain, full = named.removeprefix("attachment; ").split("; ")
     assert plain == 'filename="room-1-polls.csv"'
-    assert unquote(full.removeprefix("filename*=UTF-8''")) == "방 1 투표.csv"
+    assert unquote(full.removeprefix("filename*=UTF-8''")) == "중1 과학 .. 7b X y 투표.csv"
 
 
 @pytest.mark.gen_test

@@ -155,10 +155,15 @@ def test_polls_and_questions_with_keys_are_named_by_them() -> None:
         ({"kind": "cloud"}, [["blue", 3], ["red", 1]], [("blue", 3), ("red", 1)]),
         ({"kind": "text"}, ["because", "so"], [("because", None), ("so", None)]),
         ({"kind": "text"}, "nonsense", [("", None)]),
+        (
+            {"kind": "ranking", "options": ["red", "blue"]},
+            [3, 2],
+            [("red", Word("points", {"count": 3})), ("blue", Word("points", {"count": 2}))],
+        ),
     ],
 )
 def test_results_of_every_kind_are_rows(
-    poll: dict[str, Any], totals: Any, shown: list[tuple[str, int | None]]
+    poll: dict[str, Any], totals: Any, shown: list[tuple[str, int | Word | None]]
 ) -> None:
     room = Room()
     room.say(Audience.PUBLIC, "poll", {"question": "Why?", **poll}, keep="poll:1")
@@ -202,7 +207,7 @@ def test_bodies_of_any_form_break_nothing() -> None:
     room.questions()
     room.polls().totals()
     for audience in Audience:
-        assert len(talk.rows(room.said[audience])) == len(room.said[audience])
+        assert len(talk.Talk().rows(room.said[audience])) == len(room.said[audience])
     talk.said(room.said[Audience.PUBLIC])
 
 

@@ -130,6 +130,7 @@ export class Connection extends EventTarget {
       live: this.#live,
       surroundings: this.#surroundings,
       patience: this.#patience,
+      identified: this.#user,
     });
     this.#rooms.set(number, room);
     if (this.#sentAway !== null) room.halt(this.#sentAway);

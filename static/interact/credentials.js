@@ -21,6 +21,7 @@ import { expected, request } from "./request.js";
  * @property {(session: Session) => void} identify takes the gateway's answer; throws
  *   {@link UserChanged}
  * @property {string | null} user the page's user, from the gateway's first answer on
+ * @property {readonly string[]} roles the user's system roles, by its last answer
  * @property {Term | null} term when they end; null if unknown
  * @property {number} renewals how often they were renewed
  * @property {boolean} renewsItself whether {@link renew} works without the user
@@ -33,6 +34,8 @@ const NEWS = 1_000;
 export class TokenCredentials {
   /** @type {string | null} */
   user = null;
+  /** @type {readonly string[]} */
+  roles = [];
   /** @type {Term | null} */
   term = null;
   renewals = 0;
@@ -67,8 +70,9 @@ export class TokenCredentials {
   }
 
   /** @param {Session} session */
-  identify({ user }) {
+  identify({ user, roles = [] }) {
     this.user ??= user;
+    this.roles = roles;
     if (user !== this.user) throw new UserChanged(user);
   }
 
@@ -97,6 +101,8 @@ export class TokenCredentials {
 export class CookieCredentials {
   /** The session's first user. @type {string | null} */
   user = null;
+  /** @type {readonly string[]} */
+  roles = [];
   /** @type {Term | null} */
   term = null;
   renewals = 0;
@@ -141,8 +147,9 @@ export class CookieCredentials {
   }
 
   /** @param {Session} session */
-  identify({ user, expires_at }) {
+  identify({ user, roles = [], expires_at }) {
     this.user ??= user;
+    this.roles = roles;
     this.told(user);
     if (user !== this.user) throw new UserChanged(user);
     const endsAt = Date.parse(expires_at);

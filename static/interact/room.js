@@ -57,6 +57,7 @@ export class Room extends EventTarget {
   #live;
   #surroundings;
   #patience;
+  #identified;
   /** @type {Access} */
   #access;
   /** @type {Channels} */
@@ -76,14 +77,16 @@ export class Room extends EventTarget {
    * @param {Live} parts.live
    * @param {Surroundings} parts.surroundings
    * @param {Patience} parts.patience its signal is the connection's
+   * @param {Promise<unknown>} parts.identified resolves when the gateway has said who the user is
    */
-  constructor(number, { http, live, surroundings, patience }) {
+  constructor(number, { http, live, surroundings, patience, identified }) {
     super();
     this.number = number;
     this.#http = http;
     this.#live = live;
     this.#surroundings = surroundings;
     this.#patience = patience;
+    this.#identified = identified;
     const run = (/** @type {Promise<any>} */ task) => this.#run(task, patience.signal);
     this.#access = new Access({
       info: () => this.#describe(),
@@ -433,11 +436,16 @@ export class Room extends EventTarget {
       channel: async () => {
         // A participant's role opens no topic of the private messages: they are asked for.
         if (audience === "private") await this.#channels.destination("public");
+        // What hosts have hidden, an admin gets, too.
+        else await this.#identified;
         const isHeard = audience === "public" || this.#access.room?.destinations.private !== undefined;
         return isHeard ? this.#channels.channel(audience) : null;
       },
       ask: (query) => this.#askState(audience, query),
-      isVeiled: () => audience === "public" && this.access.role === "participant",
+      isVeiled: () => {
+        const isAdmin = this.#http.credentials.roles.includes("admin");
+        return audience === "public" && this.access.role === "participant" && !isAdmin;
+      },
       changed: (changes) => {
         const { onstate } = this;
         if (onstate !== null) this.#call(() => onstate.call(this, audience, changes));

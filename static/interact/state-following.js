@@ -93,11 +93,13 @@ export class StateFollowing {
     const { fold, patience } = this;
     /** @type {{after?: number, whole?: boolean}} */
     let query = fold.isWhole ? { after: fold.seq } : {};
+    const begin = query.after ?? 0;
     fold.begin();
     for (;;) {
       const page = await untilDone(() => this.ask(query), patience);
       patience.signal.throwIfAborted();
       this.#tell(fold.read(page));
+      if (this.isVeiled()) this.#showPassedOver(page, begin, query.after ?? 0);
       if (page.complete) return;
       // Read from nothing, its next part begins before what the gateway remembers of cleared entries.
       query = { after: page.seq, ...(page.whole || query.whole ? { whole: true } : {}) };
@@ -150,6 +152,21 @@ export class StateFollowing {
     if (message === null || this.fold.get(`hidden:${message.seq}`) === null) return [change];
     if (this.fold.hide(Number(message.seq)).length === 0) return [change];
     return before === null ? [] : [{ ...change, message: null }];
+  }
+
+  /**
+   * An earlier part of this read has none of what was hidden then, and if it is shown again by now, no entry tells:
+   * neither its own, which has its old number, nor the one that hid it, which this page has never had.
+   *
+   * @param {StatePage} page a part of the read
+   * @param {number} begin the seq from which on the read began
+   * @param {number} after the seq from which on this part does
+   */
+  #showPassedOver({ state }, begin, after) {
+    for (const { keep = "", body, role, of } of state) {
+      const seq = body === null && role === "host" && of === undefined ? hiddenSeq(keep) : null;
+      if (seq !== null && seq > begin && seq <= after) this.run(this.#show(seq));
+    }
   }
 
   /** Read the entry that hosts show again, if the message was one: this page may have come while it was hidden. @param {number} seq */

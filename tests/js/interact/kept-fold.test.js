@@ -254,6 +254,22 @@ test("an answer about what is shown again does not bring back what was hidden or
   }
 });
 
+test("what was hidden during the first part of a read, and is shown again in the next one, is asked for", async () => {
+  for (const isFirst of [true, false]) {
+    const { fold, following, answer, end } = veiled();
+    const opening = following.open();
+    if (!isFirst) await answer([], { whole: true });
+    if (!isFirst) following.opened();
+    await answer([kept(2, "poll:1", "open")], { whole: isFirst, complete: false });
+    // The first part had no entry of seq 1, which was hidden then; this page never heard of that.
+    await answer([kept(3, "hidden:1", null)]);
+    await opening;
+    await answer([mias(1, "score:a", "kind")], { complete: false });
+    assert.equal(fold.get("score:a", "mia").body, "kind", `${isFirst}`);
+    end();
+  }
+});
+
 test("what is shown again while a state is read in parts stays", () => {
   const fold = read(kept(2, "hidden:1", { seq: 1 }));
   fold.begin();

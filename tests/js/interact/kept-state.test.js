@@ -160,6 +160,15 @@ test("hosts go on seeing what they have hidden", async () => {
   assert.equal(state.get("score:a", "mia").body, "rude");
 });
 
+test("an admin who is a participant goes on seeing what hosts have hidden, as the gateway does it", async () => {
+  const gateway = new Gateway();
+  gateway.roles = ["admin"];
+  gateway.kept = [kept(1, "score:a", "rude", { role: "participant", sender: "mia" })];
+  const { state } = await page({ gateway });
+  gateway.say(kept(2, "hidden:1", { seq: 1 }));
+  assert.equal(state.get("score:a", "mia").body, "rude");
+});
+
 test("the first thing that one page of a participant keeps shows at their other one at once", async () => {
   const gateway = new Gateway();
   const one = await page({ gateway, audience: "private" });

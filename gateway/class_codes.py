@@ -195,13 +195,10 @@ class ClassCodes:
 
     # For hosts
 
-    async def show(self, who: Identity, room: int) -> ClassCode:
-        """The room's code. Raises :class:`UnknownCode`."""
+    async def show(self, who: Identity, room: int) -> ClassCode | None:
+        """The room's code, if it has one: its hosts' pages ask every few seconds."""
         await self._permissions.require(who, Action.MANAGE_ROOM, room)
-        found = await self._store.class_code(room)
-        if found is None:
-            raise UnknownCode(f"room {room} has no class code")
-        return found
+        return await self._store.class_code(room)
 
     async def make(self, who: Identity, room: int, guests: Guests, *, renew: bool) -> ClassCode:
         """Let people in by the room's code, or by a new one: if there is none, or to ``renew`` it.

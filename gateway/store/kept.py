@@ -40,7 +40,7 @@ from sqlalchemy import text as sql
 from broker.topology import Audience, Stream
 from gateway.domain.kept import Entry
 from gateway.domain.message import Draft
-from gateway.domain.order import HIDES, SETTINGS
+from gateway.domain.order import HIDES, MUTED, SETTINGS
 from gateway.errors import UnknownRoom
 from gateway.store.keys import UNTIL, KeyBounds, Keys, Owner, condition_of, end_of, owner_of
 from gateway.store.portions import READ_BYTES, of_stream
@@ -224,7 +224,9 @@ def read(  # noqa: PLR0913 - what is wanted of the state
         .limit(limit + 1)
     )
     if author is not None:
-        entries = entries.where(kept.c.author == author)
+        # And that hosts have muted them, which may stand under the room's own key.
+        mutes = and_(kept.c.author == ROOM, kept.c.keep == f"{MUTED}:{author}")
+        entries = entries.where(or_(kept.c.author == author, mutes))
     if until is not None:
         entries = entries.where(kept.c.seq <= until)
     if veiled and stream.audience is Audience.PUBLIC:

@@ -137,13 +137,16 @@ class CodeHandler(ApiHandler):
     @Operation(
         "Show the class code",
         who=Who.HOST,
-        answers={200: Answer("The code.", ShownCode)},
-        refuses=(UnknownCode, RoomClosed),
+        answers={200: Answer("The code.", ShownCode), 204: Answer("The room has none.")},
+        refuses=(RoomClosed,),
     )
     async def get(self, room: str) -> None:
         number = self.room_number(room)
         code = await self.services.codes.show(await self.identity(), number)
-        self.write_json(self._as_json(code))
+        if code is None:
+            self.set_status(204)
+        else:
+            self.write_json(self._as_json(code))
 
     @Operation(
         "Make a class code, or change whom it lets in",

@@ -56,6 +56,27 @@ async def test_any_name_is_muted_by_an_entry_of_that_user(call: Call, room: str)
 
 
 @pytest.mark.gen_test
+@pytest.mark.parametrize("rest", [{"keep": "muted:bob"}, {"keep": "muted", "of": "bob"}])
+async def test_whoever_is_muted_can_know_it_and_nobody_else(
+    call: Call, room: str, rest: dict[str, str]
+) -> None:
+    await call("PUT", f"{room}/members/carol", user="anna", json={"role": "participant"})
+
+    async def known(user: str, after: int = 0) -> list[Any]:
+        path = f"{room}/state?audience=private&after={after}"
+        state = (await call("GET", path, user=user)).json["state"]
+        return [(each["keep"], each["body"]) for each in state]
+
+    rest |= {"audience": "private", "type": "muted"}
+    muted = await post(call, room, "anna", {"user": "bob"}, **rest)
+    assert await known("bob") == [(rest["keep"], {"user": "bob"})]
+    assert await known("carol") == []
+    await post(call, room, "anna", None, **rest)
+    assert await known("bob", after=muted.json["seq"]) == [(rest["keep"], None)]
+    assert await known("carol", after=muted.json["seq"]) == []
+
+
+@pytest.mark.gen_test
 async def test_a_first_answer_is_repeated_to_somebody_who_was_muted_since(
     call: Call, room: str
 ) -> None:

@@ -33,6 +33,7 @@ ICONS = (
     "clock",
     "cloud-slash",
     "copy",
+    "gear-six",
     "hand-palm",
     "hands-clapping",
     "lock-simple",

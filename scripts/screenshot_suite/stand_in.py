@@ -60,6 +60,7 @@ class StandIn:
     `post`: what happens to what is posted: `stored`, `waits` (later), `refused`, `unreachable`.
     `login`: the status of a login's answer, after `crowd` answers that others log in just now.
     `ends`: the reason of the ERROR frame that ends the next subscription.
+    `code`: the room's class code. `guest_of`: the only room of the user, who is a guest then.
     `dashboard`: what `/api/admin` says.
     """
 
@@ -74,6 +75,8 @@ class StandIn:
     login: int = 401
     crowd: int = 0
     ends: str = ""
+    code: str | None = None
+    guest_of: int | None = None
     rooms: list[Json] = field(default_factory=list)
     present: list[Json] = field(default_factory=list)
     public: list[Json] = field(default_factory=list)
@@ -208,6 +211,10 @@ class StandIn:
         elif route.request.method == "DELETE":
             self.user = None
             route.fulfill(status=204)
+        elif self.user is None and self.guest_of is not None:
+            why = " (the room was closed)" if self.is_closed else ""
+            detail = f"this session has ended{why}: log in again"
+            _problem(route, 401, "session_ended", detail=detail)
         elif self.user is None:
             _problem(route, 401, "unauthenticated")
         else:
@@ -226,7 +233,8 @@ class StandIn:
             _problem(route, self.login, "unauthenticated")
 
     def _who(self) -> Json:
-        return {"user": self.user, "roles": [*self.roles], "expires_at": "2099-01-01T00:00:00Z"}
+        who = {"user": self.user, "roles": [*self.roles], "expires_at": "2099-01-01T00:00:00Z"}
+        return who if self.guest_of is None else {**who, "guest_of": self.guest_of}
 
     def _call(  # noqa: C901 - one case for each path
         self, route: Route, path: str, query: dict[str, list[str]]
@@ -261,6 +269,11 @@ class StandIn:
     def _call_more(self, route: Route, path: str) -> None:
         if path == "/approvals":
             self._approvals(route)
+        elif path == "/code" and self.code is None:
+            route.fulfill(status=204)
+        elif path == "/code":
+            code = {"code": self.code, "url": f"/j/{self.code}", "guests": "yes"}
+            _json(route, 200, code)
         elif path == "/open":
             self.is_closed = False
             _json(route, 200, self._info())
@@ -338,8 +351,12 @@ class StandIn:
             _problem(route, 503, "store_unavailable", {"Retry-After": "3600"})
         elif self.post == "refused":
             _problem(route, 413, "too_large")
+        elif (wanted := _body(route)).get("importance") == "instant":
+            role = "host" if self.user in self.hosts else "participant"
+            self.tell({**wanted, "seq": None, "sender": self.user, "role": role})
+            receipt = {"id": str(uuid4()), "seq": None, "sent_at": _SENT_AT, "published": True}
+            _json(route, 201, receipt)
         else:
-            wanted = _body(route)
             named = ("id", "audience", "type", "keep", "of")
             fields = {key: wanted[key] for key in named if key in wanted}
             message = self.say(str(self.user), wanted["body"], **fields)
@@ -393,9 +410,16 @@ def _json(route: Route, status: int, answer: Json) -> None:
     route.fulfill(status=status, content_type="application/json", body=json.dumps(answer))
 
 
-def _problem(route: Route, status: int, code: str, headers: dict[str, str] | None = None) -> None:
+def _problem(
+    route: Route,
+    status: int,
+    code: str,
+    headers: dict[str, str] | None = None,
+    *,
+    detail: str | None = None,
+) -> None:
     route.fulfill(
         status=status,
         headers={**(headers or {}), "Content-Type": "application/problem+json"},
-        body=json.dumps({"code": code, "detail": code.replace("_", " ")}),
+        body=json.dumps({"code": code, "detail": detail or code.replace("_", " ")}),
     )

@@ -258,7 +258,7 @@ def host_members(stand_in: StandIn, page: Page) -> None:
 def remains(stand_in: StandIn, page: Page) -> None:
     _as_host(stand_in)
     enter(stand_in, page)
-    page.locator(".tools .icon-arrow-down").click()
+    page.locator(".tools .icon-gear-six").click()
     expect(page.locator("dialog[open] .group").last).to_be_visible()
 
 
@@ -288,6 +288,45 @@ def projector(stand_in: StandIn, page: Page) -> None:
     _full_host(stand_in)
     enter(stand_in, page, "/projector")
     expect(page.locator(".stage .chart")).to_be_visible()
+
+
+def projector_code(stand_in: StandIn, page: Page) -> None:
+    """A poll, and the class code beside it."""
+    stand_in.code = "BCDFGH"
+    projector(stand_in, page)
+    expect(page.locator(".class-code .letters")).to_be_visible()
+
+
+def projector_closed(stand_in: StandIn, page: Page) -> None:
+    _as_host(stand_in)
+    stand_in.is_closed = True
+    enter(stand_in, page, "/projector")
+
+
+def muted(stand_in: StandIn, page: Page) -> None:
+    """Somebody is muted while they write, and a poll is open."""
+    _poll(stand_in)
+    stand_in.say("hana", "Good morning!")
+    body = {"user": "paul"}
+    stand_in.say("hana", body, type="muted", audience="private", keep="muted", of="paul")
+    enter(stand_in, page)
+    page.locator(".composer textarea").evaluate("(field) => (field.value = 'half a sentence')")
+    expect(page.locator(".ordered")).not_to_be_empty()
+
+
+def chat_off(stand_in: StandIn, page: Page) -> None:
+    stand_in.say("hana", {"chat": False, "slow": 300}, type="settings", keep="settings")
+    enter(stand_in, page)
+    expect(page.locator(".ordered")).not_to_be_empty()
+
+
+def guest_closed(stand_in: StandIn, page: Page) -> None:
+    """The room is closed under a guest, whose session ends with it."""
+    stand_in.user, stand_in.guest_of = f"guest~{ROOM}~k3m9x2pqrs", ROOM
+    enter(stand_in, page)
+    stand_in.is_closed, stand_in.user = True, None
+    stand_in.end("session_ended", code=4001)
+    expect(page.locator("main.start a")).to_be_visible(timeout=20_000)
 
 
 def projector_join(stand_in: StandIn, page: Page) -> None:
@@ -424,9 +463,18 @@ def _dashboard() -> dict[str, Any]:
     live = {"own": gateway["gateway"], "gateways": [gateway], "missing": {LONG_WORD: LONG_WORD}}
     entry = {
         **{"id": 1, "at": _SINCE, "since": _SINCE, "gateway": gateway["gateway"], "kind": "close"},
-        **{"code": "too_slow", "status": 4008, "client_status": 1001, "detail": LONG_WORD * 5},
+        **{
+            "code": "too_slow",
+            "status": 4008,
+            "client_status": 1001,
+            "detail": f"{ARABIC} {LONG_WORD * 5}",
+        },
         **{"user": LONG_NAME, "by": LONG_NAME, "room": 2**60, "address": connection["address"]},
-        **{"node": node["name"], "connection": connection["id"], "browser": LONG_WORD * 6},
+        **{
+            "node": node["name"],
+            "connection": connection["id"],
+            "browser": f"{ARABIC} {LONG_WORD * 6}",
+        },
         **{"bytes_in": 123_456, "bytes_out": 123_456},
     }
     return {
@@ -480,6 +528,9 @@ STATES: dict[str, Play] = {
     "right-to-left": right_to_left,
     "thousand": thousand,
     "closed": closed,
+    "muted": muted,
+    "chat-off": chat_off,
+    "guest-closed": guest_closed,
     "host": host,
     "host-approves": host_approves,
     "approval": approval,
@@ -493,6 +544,8 @@ STATES: dict[str, Play] = {
     "poll-form": poll_form,
     "projector": projector,
     "projector-join": projector_join,
+    "projector-code": projector_code,
+    "projector-closed": projector_closed,
     "rooms": rooms,
     "rooms-none": rooms_none,
     "rooms-none-host": rooms_none_host,

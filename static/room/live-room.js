@@ -2,6 +2,7 @@ import { KeptFold } from "../interact/kept-fold.js";
 import { ROOM_REPLACED } from "../interact/problem.js";
 import { wait } from "../interact/wait.js";
 import { Approvals } from "./approvals.js";
+import { LOOK } from "./order.js";
 import { isHidden, withOneResult } from "./select.js";
 import { emptyRoom, placeOf, reduce } from "./state.js";
 
@@ -16,7 +17,7 @@ const RECENT = { public: 1_000, private: 1_000 };
 const AUDIENCES = /** @type {const} */ (["public", "private"]);
 /** Messages of one page further back. */
 const PAGE = 200;
-/** The most milliseconds until a page asks what was deleted by request: all who are in the room do. */
+/** The most milliseconds until a page asks what a message to all told it to ask: all who are in the room do. */
 const SPREAD = 2_000;
 
 /**
@@ -40,6 +41,8 @@ export class LiveRoom extends EventTarget {
   #first = { public: Infinity, private: Infinity };
   /** Whether a host works at this page. */
   #isDesk = false;
+  /** Whether this page will {@link look} in a moment. */
+  #isToLook = false;
   /** The user's role in the last list of who is present. @type {string | null} */
   #toldRole = null;
 
@@ -67,6 +70,7 @@ export class LiveRoom extends EventTarget {
     this.state = this.gatewayRoom.state;
     const gatewayRoom = /** @type {EventTarget} */ (this.gatewayRoom);
     gatewayRoom.addEventListener("state", (event) => this.#learn(/** @type {CustomEvent} */ (event).detail), { signal });
+    this.gatewayRoom.addEventListener("refused", (event) => this.#learnWhy(/** @type {CustomEvent} */ (event).detail), { signal });
     this.gatewayRoom.addEventListener("waiting", () => this.approvals.own(this.gatewayRoom.waiting), { signal });
     /** @type {Room} */
     this.room = emptyRoom(info.hosts ?? []);
@@ -263,6 +267,7 @@ export class LiveRoom extends EventTarget {
     // Nothing private is sent to participants.
     const hand = this.state.private.get("hand", this.me)?.id;
     if (type === "hand-taken" && hand !== undefined && body?.hand === hand) this.run(this.look());
+    else if (seq === null && type === LOOK && message.role === "host") this.run(this.#lookSoon());
     else if (seq === null && type === "clap" && body?.page !== this.page) this.dispatchEvent(new Event("clap"));
   }
 
@@ -316,6 +321,19 @@ export class LiveRoom extends EventTarget {
   /** Ask what private entries have changed. */
   look() {
     return this.untilDone(() => this.gatewayRoom.state.private.refresh());
+  }
+
+  /** The message that told to look may have been lost. @param {import("../interact/types.js").PendingPost} post that was refused */
+  #learnWhy({ problem }) {
+    if (problem?.code === "muted" && !this.isReadOnly) this.run(this.look());
+  }
+
+  async #lookSoon() {
+    if (this.isHost || this.#isToLook) return;
+    this.#isToLook = true;
+    await wait(SPREAD * Math.random(), this.signal);
+    this.#isToLook = false;
+    await this.look();
   }
 
   /** A task that nobody awaits. @param {Promise<unknown>} task */

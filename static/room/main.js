@@ -110,14 +110,25 @@ async function logIn() {
   await new Promise(() => {});
 }
 
-/** Show a guest that it is over, and the way in again. @returns {Promise<never>} */
-function leave() {
+/** Show a guest that it is over, why, and the way in again where there is one. @returns {Promise<never>} */
+async function leave() {
   isOver = true;
-  const again = element("a", { href: `${PATH}/j/` }, i18n.say("join.again"));
-  page.replaceChildren(
-    element("main", { class: "start" }, element("p", { role: "alert" }, i18n.say("join.over")), again),
-  );
+  const isClosed = await hasClosed();
+  const again = element("a", { href: `${PATH}/j/` }, i18n.say(isClosed ? "join.other" : "join.again"));
+  const told = element("p", { role: "alert" }, i18n.say(isClosed ? "join.closed" : "join.over"));
+  page.replaceChildren(element("main", { class: "start" }, told, again));
   return new Promise(() => {});
+}
+
+/** Whether a guest's session has ended with its room, as gateway/rooms.py says. */
+async function hasClosed() {
+  try {
+    await request(endpoint, "GET", "/api/session", {});
+    return false;
+  } catch (error) {
+    if (!(error instanceof Problem)) throw error;
+    return error.code === "session_ended" && error.detail.includes("(the room was closed)");
+  }
 }
 
 // Before there is a connection, which would ask for a login.

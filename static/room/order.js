@@ -3,6 +3,9 @@
 /** Seconds between two messages of one participant that a host can choose; 0: as they like. */
 export const PACES = [0, 10, 30, 60, 300];
 
+/** The type of the instant message that tells participants' pages to look at what hosts have decided about them. */
+export const LOOK = "look";
+
 /**
  * `chat`: whether participants write to everyone; `slow`: seconds between two messages of one of them; `approve`:
  * whether a host looks at each of them before it is shown.
@@ -45,6 +48,12 @@ export class Order {
     return [...muted];
   }
 
+  /** Whether this page's user is muted, as far as that is known. @param {string} me */
+  isMuted(me) {
+    const { private: own } = this.#room.state;
+    return [own.get("muted", me), own.get(`muted:${me}`)].some((message) => message != null);
+  }
+
   get #standing() {
     return this.#room.state.private.entries("muted").flatMap(({ key, author }) => {
       const user = userOf(key, author);
@@ -70,7 +79,7 @@ export class Order {
   /** @param {string} user */
   mute(user) {
     // Not every name can be in a key.
-    this.#keep("muted", { user }, { audience: "private", type: "muted", of: user });
+    this.#tell(this.#keep("muted", { user }, { audience: "private", type: "muted", of: user }));
   }
 
   /** @param {string} user */
@@ -78,14 +87,27 @@ export class Order {
     for (const { key, author, user: muted } of this.#standing) {
       if (muted !== user) continue;
       const of = author === null ? {} : { of: author };
-      this.#keep(key, null, { audience: "private", type: "muted", ...of });
+      this.#tell(this.#keep(key, null, { audience: "private", type: "muted", ...of }));
     }
+  }
+
+  /**
+   * Tell all, once it is stored, that somebody is muted or is so no more: not who. Nothing private is sent to
+   * participants, so this tells their pages to look.
+   *
+   * @param {Promise<unknown>} stored
+   */
+  #tell(stored) {
+    const tell = () => this.#room.post({}, { type: LOOK, importance: "instant" });
+    stored.then(tell, () => {}).catch(() => {});
   }
 
   /** @param {string} key @param {object | null} body @param {Parameters<Classroom["gatewayRoom"]["keep"]>[2]} options */
   #keep(key, body, options) {
     // A refusal stands in the conversation, with its reason; a newer order replaces an older one.
-    this.#room.keep(key, body, options).catch(() => {});
+    const stored = this.#room.keep(key, body, options);
+    stored.catch(() => {});
+    return stored;
   }
 }
 

@@ -21,6 +21,11 @@ export function element(tag, attributes = {}, ...children) {
   return made;
 }
 
+/** Make the place of somebody's text beside others: it keeps its own direction of writing. @param {string} text */
+export function bdi(text) {
+  return element("bdi", {}, text);
+}
+
 /**
  * Make a label with its input, and hints under it.
  *

@@ -55,6 +55,18 @@ export class I18n {
     return new Intl.NumberFormat(this.language).format(value);
   }
 
+  /** A time that lasts, in hours, minutes and seconds as far as there are some. @param {number} seconds whole ones */
+  duration(seconds) {
+    const units = { hour: Math.floor(seconds / 3600), minute: Math.floor(seconds / 60) % 60, second: seconds % 60 };
+    const parts = Object.entries(units).filter(([unit, count]) => count > 0 || (unit === "second" && seconds === 0));
+    return parts.map(([unit, count]) => this.#inUnits(unit, count)).join(" ");
+  }
+
+  /** @param {string} unit @param {number} count */
+  #inUnits(unit, count) {
+    return new Intl.NumberFormat(this.language, { style: "unit", unit, unitDisplay: "long" }).format(count);
+  }
+
   /** The time, for another day than today with the date. @param {Date} moment @param {Date} now */
   time(moment, now) {
     const today = moment.toDateString() === now.toDateString();

@@ -2,6 +2,7 @@ import { PATH } from "../interact/gateway-address.js";
 import { Problem } from "../interact/index.js";
 import { commitsOnly } from "./commit.js";
 import { element, field } from "./element.js";
+import { switchOff } from "./off.js";
 
 /** @typedef {import("./i18n.js").I18n} I18n */
 /** @typedef {import("../interact/types.js").Session} Session */
@@ -42,11 +43,11 @@ export function askToLogIn({ logIn, i18n, page, again, signal, joins = false }) 
     const submit = async (/** @type {SubmitEvent} */ event) => {
       event.preventDefault();
       problem.textContent = "";
-      button.disabled = true;
+      switchOff(button, true);
       try {
         while (!signal?.aborted && (await failed()));
       } finally {
-        button.disabled = false;
+        switchOff(button, false);
       }
     };
     /** Log in; whether to try again, with what the form has then. */
@@ -71,7 +72,7 @@ export function askToLogIn({ logIn, i18n, page, again, signal, joins = false }) 
       if (![429, 503].includes(error.status) || error.retryAfter === null) {
         return i18n.explain(error);
       }
-      return i18n.say(word, { seconds: Math.ceil(error.retryAfter / 1000) });
+      return i18n.say(word, { time: i18n.duration(Math.ceil(error.retryAfter / 1000)) });
     };
     const patience = (/** @type {number} */ milliseconds) =>
       new Promise((over) => setTimeout(over, milliseconds));

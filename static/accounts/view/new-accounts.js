@@ -1,7 +1,8 @@
 import { Problem } from "../../interact/problem.js";
 import { table } from "../../admin/view/rows.js";
-import { element, field } from "../../shared/element.js";
+import { bdi, element, field } from "../../shared/element.js";
 import { LARGEST_LIST, textOf } from "../../shared/file-text.js";
+import { switchOff } from "../../shared/off.js";
 import { portions } from "../api.js";
 import { rolesInWords } from "./roles.js";
 
@@ -72,7 +73,7 @@ export function newAccounts({ api, i18n }, { made }) {
         label: i18n.say("entry.state"),
         cell: ({ state, why }) => [
           element("span", { class: "state", "data-state": MARKS[state] }, i18n.say(`state.${state}`)),
-          ...(why ? [" ", element("small", {}, why)] : []),
+          ...(why ? [" ", element("small", {}, bdi(why))] : []),
         ],
       },
     ],
@@ -109,7 +110,7 @@ export function newAccounts({ api, i18n }, { made }) {
   const look = async (event) => {
     event?.preventDefault();
     problem.textContent = outcome.textContent = "";
-    check.disabled = true;
+    switchOff(check, true);
     try {
       entries = await api.check(list.value);
       done.clear();
@@ -122,7 +123,7 @@ export function newAccounts({ api, i18n }, { made }) {
       const noHead = error.code === "invalid_request" && error.detail.includes("first line must be");
       problem.textContent = noHead ? i18n.say("new.noHead") : i18n.explain(error);
     } finally {
-      check.disabled = false;
+      switchOff(check, false);
     }
   };
 
@@ -150,14 +151,15 @@ export function newAccounts({ api, i18n }, { made }) {
   const count = () => {
     const { length } = wanted();
     make.textContent = i18n.say("new.make", { count: length });
-    make.disabled = make.hidden = length === 0;
+    make.hidden = length === 0;
   };
 
   const makeAll = async () => {
     const all = wanted();
     const left = [];
     let ready = 0;
-    make.disabled = check.disabled = replace.disabled = true;
+    for (const button of [make, check]) switchOff(button, true);
+    replace.disabled = true;
     try {
       for (const portion of portions(all)) {
         outcome.textContent = i18n.say("new.making", { done: ready, count: all.length });
@@ -176,7 +178,8 @@ export function newAccounts({ api, i18n }, { made }) {
       const why = i18n.explain(error);
       outcome.textContent = i18n.say("new.stopped", { done: ready, count: all.length, why });
     } finally {
-      check.disabled = replace.disabled = false;
+      for (const button of [make, check]) switchOff(button, false);
+      replace.disabled = false;
       count();
     }
   };

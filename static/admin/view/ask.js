@@ -1,6 +1,7 @@
 import { Problem } from "../../interact/problem.js";
 import { element, field } from "../../shared/element.js";
 import { limited } from "../../shared/limit.js";
+import { switchOff } from "../../shared/off.js";
 
 /** @typedef {import("../api.js").Done} Done */
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
@@ -73,10 +74,11 @@ export function askBack(i18n) {
     outcome.textContent = "";
     cancel.textContent = i18n.say("ask.cancel");
     confirm.textContent = button;
-    confirm.hidden = confirm.disabled = false;
+    confirm.hidden = false;
+    switchOff(confirm, false);
     confirm.onclick = async () => {
       if (!reason.reportValidity()) return;
-      confirm.disabled = true;
+      switchOff(confirm, true);
       try {
         const done = await act(chosen());
         const missing = Object.keys(done.missing).join(", ");

@@ -1,5 +1,5 @@
 import { Problem } from "../../interact/problem.js";
-import { element, field } from "../../shared/element.js";
+import { bdi, element, field } from "../../shared/element.js";
 import { subjectLink } from "../subject.js";
 import { pager } from "./pager.js";
 import { NARROW, table } from "./rows.js";
@@ -106,9 +106,9 @@ export function connectionsTable({ i18n, format, api, ask, orders: ordersAllowed
         ],
       },
       { label: i18n.say("connections.rooms"), cell: ({ rooms }) => roomLinks(rooms) },
-      { ...head("address"), cell: ({ address }) => [address] },
-      { label: i18n.say("connections.gateway"), kind: "name", cell: ({ gateway }) => [gateway] },
-      { ...head("node"), kind: "name", cell: ({ node }) => [node ?? i18n.say("connections.hub")] },
+      { ...head("address"), cell: ({ address }) => [bdi(address)] },
+      { label: i18n.say("connections.gateway"), kind: "name", cell: ({ gateway }) => [bdi(gateway)] },
+      { ...head("node"), kind: "name", cell: ({ node }) => [node ? bdi(node) : i18n.say("connections.hub")] },
       {
         ...head("since"),
         kind: "name",

@@ -1,5 +1,5 @@
 import { isolated } from "../../shared/bidi.js";
-import { element } from "../../shared/element.js";
+import { bdi, element } from "../../shared/element.js";
 import { keyOf } from "../picture.js";
 import { NARROW, table } from "./rows.js";
 
@@ -41,15 +41,15 @@ export function eventsTable({ i18n, format }) {
         ],
       },
       { label: i18n.say("events.detail"), kind: "wide", cell: ({ detail, budget }) => why(detail, budget) },
-      { label: i18n.say("events.gateway"), kind: "name", cell: ({ gateway }) => [gateway] },
+      { label: i18n.say("events.gateway"), kind: "name", cell: ({ gateway }) => [bdi(gateway)] },
     ],
   });
   /** @param {string} detail @param {string | undefined} budget */
   function why(detail, budget) {
-    if (budget === undefined) return [detail];
+    if (budget === undefined) return [bdi(detail)];
     const [name, scope] = budget.split("/");
     const limit = i18n.say("events.limit", { name, scope: i18n.say(`scope.${scope}`) });
-    return [detail, " ", element("small", {}, limit)];
+    return [bdi(detail), " ", element("small", {}, limit)];
   }
   const render = () => {
     grid.show(

@@ -1,4 +1,4 @@
-import { element } from "../../shared/element.js";
+import { bdi, element } from "../../shared/element.js";
 import { COLOURS } from "./plot.js";
 import { table } from "./rows.js";
 
@@ -20,7 +20,7 @@ export function gatewaysTable({ i18n, format, api, ask, orders }) {
         label: i18n.say("gateways.name"),
         cell: ({ name }) => [
           element("span", { class: `swatch line-${colourOf(name)}`, "aria-hidden": "true" }),
-          element("strong", {}, name),
+          element("strong", {}, bdi(name)),
           ...(name === shown.state.own
             ? [" ", element("span", { class: "mark" }, i18n.say("gateways.own"))]
             : []),
@@ -54,7 +54,7 @@ export function gatewaysTable({ i18n, format, api, ask, orders }) {
       },
       {
         label: i18n.say("gateways.problems"),
-        cell: ({ name, state }) => [state?.problems.join("; ") || shown.state.missing[name] || "–"],
+        cell: ({ name, state }) => [bdi(state?.problems.join("; ") || shown.state.missing[name] || "–")],
       },
       {
         label: i18n.say("connections.actions"),

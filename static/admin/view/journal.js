@@ -1,6 +1,5 @@
 import { Problem } from "../../interact/problem.js";
-import { isolated } from "../../shared/bidi.js";
-import { element, field } from "../../shared/element.js";
+import { bdi, element, field } from "../../shared/element.js";
 import { subjectLink } from "../subject.js";
 import { messageSearch } from "./message-page.js";
 import { table } from "./rows.js";
@@ -62,7 +61,7 @@ export function journal(context, subject) {
       { label: i18n.say("events.what"), cell: what },
       { label: i18n.say("events.who"), cell: who },
       { label: i18n.say("events.detail"), kind: "wide", cell: why },
-      { label: i18n.say("events.gateway"), kind: "name", cell: ({ gateway }) => [gateway] },
+      { label: i18n.say("events.gateway"), kind: "name", cell: ({ gateway }) => [bdi(gateway)] },
     ],
   });
 
@@ -79,8 +78,8 @@ export function journal(context, subject) {
       user && subjectLink("user", user),
       room && subjectLink("room", `${room}`, i18n.say("subject.room", { name: room })),
       connection && subjectLink("connection", connection, i18n.say("journal.connection")),
-      address && isolated(address),
-      node && isolated(node),
+      address && bdi(address),
+      node && bdi(node),
       by && i18n.say("journal.by", { user: by }),
     ];
     const parts = found.flatMap((each) => (each ? [" · ", each] : [])).slice(1);
@@ -89,14 +88,16 @@ export function journal(context, subject) {
 
   /** @param {Entry} entry */
   function why({ detail, since, at, bytes_in, bytes_out, browser }) {
+    /** @type {(Node | string)[]} */
     const facts = [];
     if (since && bytes_in !== undefined && bytes_out !== undefined) {
       const span = format.span((Date.parse(at) - Date.parse(since)) / 1000);
       const [came, went] = [format.bytes(bytes_in), format.bytes(bytes_out)];
       facts.push(i18n.say("journal.lasted", { span, in: came, out: went }));
     }
-    if (browser) facts.push(browser);
-    return [detail ?? "", " ", element("small", {}, facts.join(" · "))];
+    if (browser) facts.push(bdi(browser));
+    const told = facts.flatMap((each) => [" · ", each]).slice(1);
+    return [bdi(detail ?? ""), " ", element("small", {}, ...told)];
   }
 
   /** @returns {Criteria} */

@@ -1,4 +1,4 @@
-import { element } from "../../shared/element.js";
+import { bdi, element } from "../../shared/element.js";
 import { condition } from "../picture.js";
 import { stateMark } from "./gateways.js";
 import { table } from "./rows.js";
@@ -50,7 +50,7 @@ export function nodesTable({ i18n, format, api, ask, orders }) {
             new Set(reasons.map(({ why }) => why)).size === 1 &&
             reasons.length === views.length
           ) {
-            return [reasons[0].why];
+            return [bdi(reasons[0].why)];
           }
           const lines = reasons.map(({ gateway, why }) =>
             element("div", {}, i18n.say("nodes.at", { gateway, what: why })),

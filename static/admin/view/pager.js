@@ -1,4 +1,5 @@
 import { element } from "../../shared/element.js";
+import { switchOff } from "../../shared/off.js";
 
 /**
  * The place among pages that each begin after a key, with the buttons for the one before and the next one.
@@ -38,8 +39,8 @@ export function pager(i18n, { words, turned }) {
     shown(key) {
       following = key;
       place.textContent = i18n.say(`${words}.page`, { page: cursors.length + 1 });
-      previous.disabled = cursors.length === 0;
-      next.disabled = key === undefined;
+      switchOff(previous, cursors.length === 0);
+      switchOff(next, key === undefined);
     },
   };
 }

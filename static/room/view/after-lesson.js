@@ -2,6 +2,7 @@ import { Problem } from "../../interact/index.js";
 import { roomLink } from "../route.js";
 import { element, field, iconButton } from "../../shared/element.js";
 import { limited } from "../../shared/limit.js";
+import { switchOff } from "../../shared/off.js";
 
 /** Characters of a room's title. */
 const LONGEST_TITLE = 200;
@@ -16,22 +17,23 @@ const LONGEST_TITLE = 200;
  * @param {Context} context
  * @param {RoomInfo} info
  * @param {(title: string) => void} renamed is called with the new title
- * @returns {{buttons: HTMLElement, dialog: HTMLDialogElement}} the dialog asks before the room is closed
+ * @returns {{root: HTMLElement, dialog: HTMLDialogElement}} the dialog asks before the room is closed
  */
 export function afterLesson({ connection, i18n, reopen: showAnew }, info, renamed) {
   const path = `/api/rooms/${info.id}`;
   const problems = [0, 1].map(() => element("p", { role: "alert", class: "problem" }));
+  const done = element("p", { role: "status", class: "soft" });
   /** @param {HTMLElement} problem @param {() => Promise<void>} task */
   const act = async (problem, task) => {
-    problem.textContent = "";
-    for (const button of all) button.disabled = true;
+    for (const button of all) switchOff(button, true);
+    problem.textContent = done.textContent = "";
     try {
       await task();
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       problem.textContent = i18n.explain(error);
     } finally {
-      for (const button of all) button.disabled = false;
+      for (const button of all) switchOff(button, false);
     }
   };
   const copyRoom = () =>
@@ -54,6 +56,7 @@ export function afterLesson({ connection, i18n, reopen: showAnew }, info, rename
     return act(problems[0], async () => {
       const room = await connection.call("PATCH", path, { title: title.value.trim() });
       renamed(room.title);
+      done.textContent = i18n.say("after.renamed");
     });
   };
   const button = (/** @type {string} */ key, /** @type {() => void} */ click) =>
@@ -85,6 +88,6 @@ export function afterLesson({ connection, i18n, reopen: showAnew }, info, rename
     problems[1],
     sure,
   );
-  const buttons = element("div", { class: "group" }, problems[0], naming, copy, open, close);
-  return { buttons, dialog };
+  const root = element("div", { class: "group" }, problems[0], naming, done, copy, open, close);
+  return { root, dialog };
 }

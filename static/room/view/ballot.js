@@ -31,6 +31,7 @@ export function ballot(i18n, classroom, draft) {
     none,
   );
   let shown = "";
+  let isHeld = false;
   /** @type {import("../kinds/kind.js").Ballot | null} */
   let fields = null;
 
@@ -51,6 +52,10 @@ export function ballot(i18n, classroom, draft) {
 
   return {
     root,
+    /** Nothing can be sent, or it can again. @param {boolean} is */
+    hold(is) {
+      isHeld = is;
+    },
     update() {
       // Until everything is read, a poll that has ended may seem open.
       const poll = classroom.isReadOnly || !classroom.isLoaded ? null : askedPoll(classroom.state);
@@ -69,6 +74,7 @@ export function ballot(i18n, classroom, draft) {
       const isOver = poll.phase !== "open" || (poll.until !== null && classroom.now > poll.until);
       fields?.update(sending ?? counted);
       form.hidden = isOver;
+      form.inert = isHeld;
       given.hidden = !isOver || counted === null;
       if (counted !== null) {
         given.textContent = i18n.say("poll.given", { answer: kindOf(poll).inWords(counted, poll.ask) });
@@ -82,7 +88,7 @@ export function ballot(i18n, classroom, draft) {
         : "compose";
       note.classList.toggle("counted", stage === "counted");
       note.classList.toggle("late", stage === "late");
-      const text = i18n.say(`poll.${stage}`);
+      const text = i18n.say(isHeld && !isOver ? "order.isMuted" : `poll.${stage}`);
       if (note.textContent !== text) note.textContent = text;
     },
   };

@@ -20,9 +20,9 @@ const SURE = 4_000;
  *
  * @param {Context} context
  * @param {number} room
- * @param {AbortSignal} signal ends it
+ * @param {{isClosed: boolean, signal: AbortSignal}} how nobody comes into a closed room; the signal ends it
  */
-export function classCode(context, room, signal) {
+export function classCode(context, room, { isClosed, signal }) {
   const { connection } = context;
   const path = `/api/rooms/${room}/code`;
   /** @type {Set<() => void>} */
@@ -36,11 +36,11 @@ export function classCode(context, room, signal) {
   };
   const look = async () => {
     try {
-      learn(await connection.call("GET", path));
+      learn((await connection.call("GET", path)) ?? null);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       // Otherwise what is known counts until the line is back.
-      if (["unknown_code", "room_closed", "access_refused"].includes(error.code)) learn(null);
+      if (["room_closed", "access_refused"].includes(error.code)) learn(null);
     }
   };
   const follow = async () => {
@@ -49,8 +49,9 @@ export function classCode(context, room, signal) {
       await context.nap(LOOK, signal);
     }
   };
-  context.run(follow(), signal, () => {});
+  if (!isClosed) context.run(follow(), signal, () => {});
   return {
+    isClosed,
     get now() {
       return now;
     },

@@ -2,6 +2,7 @@ import { LONGEST_TEXT } from "../bodies.js";
 import { isCommit } from "../../shared/commit.js";
 import { element, icon } from "../../shared/element.js";
 import { limited } from "../../shared/limit.js";
+import { switchOff } from "../../shared/off.js";
 
 /** @typedef {import("../drafts.js").Draft} Draft */
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
@@ -52,7 +53,7 @@ export function composer({ i18n, draft, to, choose, send, longest = () => LONGES
     event.preventDefault();
     const written = text.value.trim();
     text.focus();
-    if (!written) return;
+    if (!written || text.readOnly) return;
     const addressed = to();
     text.value = "";
     changed();
@@ -68,16 +69,12 @@ export function composer({ i18n, draft, to, choose, send, longest = () => LONGES
     changed();
     text.focus();
   };
-  const form = element(
-    "form",
-    { submit, class: "composer" },
-    text,
-    element(
-      "button",
-      { class: "primary square", "aria-label": button, title: button },
-      icon("paper-plane-tilt"),
-    ),
+  const sending = element(
+    "button",
+    { class: "primary square", "aria-label": button, title: button },
+    icon("paper-plane-tilt"),
   );
+  const form = element("form", { submit, class: "composer" }, text, sending);
   return {
     form,
     /** What is wrong with the text, and how long it is. */
@@ -87,6 +84,12 @@ export function composer({ i18n, draft, to, choose, send, longest = () => LONGES
       text.placeholder = label;
       text.setAttribute("aria-label", label);
     },
+    /** Nothing can be sent, or it can again. What is written stays, and can be copied. @param {boolean} is */
+    hold(is) {
+      text.readOnly = is;
+      switchOff(sending, is);
+    },
+    isEmpty: () => text.value === "",
     focus: () => text.focus(),
     /** The recipients have changed. */
     keep() {

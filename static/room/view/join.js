@@ -3,6 +3,7 @@ import { Problem } from "../../interact/index.js";
 import { patience } from "../class-code.js";
 import { commitsOnly } from "../../shared/commit.js";
 import { element, field } from "../../shared/element.js";
+import { switchOff } from "../../shared/off.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 /** @typedef {import("../class-code.js").Answer} Answer */
@@ -59,7 +60,7 @@ export function askToJoin({ i18n, page, code, join, logIn, wait, storage }) {
     /** One attempt after the other, until it is decided. @param {object} wanted */
     const come = async (wanted) => {
       problem.textContent = "";
-      for (const one of [button, account]) one.disabled = true;
+      for (const one of [button, account]) switchOff(one, true);
       try {
         for (let body = wanted; ; ) {
           const answer = await patiently({ code: letters.value, ...body });
@@ -76,7 +77,7 @@ export function askToJoin({ i18n, page, code, join, logIn, wait, storage }) {
         if (!(error instanceof Problem)) throw error;
         await refused(error);
       } finally {
-        for (const one of [button, account]) one.disabled = false;
+        for (const one of [button, account]) switchOff(one, false);
       }
     };
     /** @param {object} body */

@@ -1,8 +1,10 @@
 import { Problem } from "../../interact/index.js";
 import { commitsOnly } from "../../shared/commit.js";
 import { element, field, icon, iconButton } from "../../shared/element.js";
+import { switchOff } from "../../shared/off.js";
 import { addable, hasDoubtful, needsLook } from "../roster.js";
 import { pressedTwice } from "./class-code.js";
+import { keyed } from "./keyed.js";
 import { rosterFile, rosterItems } from "./roster.js";
 import { who } from "./who.js";
 
@@ -53,12 +55,14 @@ export function membersDialog({ connection, i18n }, room) {
       ),
       removal(i18n, member, () => void change(() => connection.call("DELETE", pathOf(member.user)))),
     );
+  // Whoever removes one of them stays in the list.
+  const show = keyed(list, { key: (member) => JSON.stringify(member), make: item });
   const change = async (/** @type {() => Promise<unknown>} */ call) => {
     problem.textContent = "";
     try {
       await call();
       const { members } = await connection.call("GET", path);
-      list.replaceChildren(...members.map(item));
+      show(members);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       problem.textContent = i18n.explain(error);
@@ -66,8 +70,8 @@ export function membersDialog({ connection, i18n }, room) {
   };
   /** The list as the gateway has checked it, until it is added or changed. @type {Entry[]} */
   let checked = [];
-  const preview = element("ul");
-  const doubtful = element("input", { type: "checkbox", change: () => show(checked) });
+  const lines = element("ul");
+  const doubtful = element("input", { type: "checkbox", change: () => preview(checked) });
   const alsoDoubtful = element(
     "label",
     { class: "row" },
@@ -76,27 +80,27 @@ export function membersDialog({ connection, i18n }, room) {
   );
   const confirm = element("button", { type: "button", class: "primary", click: () => send(true) });
   const look = element("section", { "aria-label": i18n.say("roster.title"), hidden: true });
-  look.append(preview, alsoDoubtful, confirm);
-  const show = (/** @type {Entry[]} */ entries) => {
+  look.append(lines, alsoDoubtful, confirm);
+  const preview = (/** @type {Entry[]} */ entries) => {
     checked = entries;
     look.hidden = entries.length === 0;
-    preview.replaceChildren(...rosterItems(i18n, entries));
+    lines.replaceChildren(...rosterItems(i18n, entries));
     alsoDoubtful.hidden = !hasDoubtful(entries);
     const count = addable(entries, doubtful.checked).length;
     confirm.textContent = i18n.say("roster.add", { count });
-    confirm.disabled = count === 0;
+    switchOff(confirm, count === 0);
   };
   const send = (/** @type {boolean} */ add) =>
     change(async () => {
       const wanted = { text: user.value, role: role.value, add, unknown: doubtful.checked };
       const { entries } = await connection.call("POST", `/api/rooms/${room}/roster`, wanted);
       if (add) {
-        show([]);
+        preview([]);
         user.value = "";
         doubtful.checked = false;
         return;
       }
-      show(entries);
+      preview(entries);
       // A single name that is right needs no second look.
       if (entries.length === 1 && !needsLook(entries)) await send(true);
     });
@@ -113,7 +117,7 @@ export function membersDialog({ connection, i18n }, room) {
     element("header", {}, heading, close),
     element(
       "form",
-      { submit: check, input: () => show([]), keydown: commitsOnly },
+      { submit: check, input: () => preview([]), keydown: commitsOnly },
       field(i18n.say("members.user"), user, i18n.say("roster.hint")),
       rosterFile(i18n, user),
       field(i18n.say("members.role"), role),

@@ -5,6 +5,7 @@ import { commitsOnly } from "../../shared/commit.js";
 import { element, field, iconButton } from "../../shared/element.js";
 import { rosterFile, rosterItems } from "./roster.js";
 import { limited } from "../../shared/limit.js";
+import { switchOff } from "../../shared/off.js";
 
 /** @typedef {import("../main.js").Context} Context */
 /** @typedef {import("../roster.js").Entry} Entry */
@@ -39,7 +40,7 @@ export function newRoomDialog({ connection, i18n, drafts }) {
   const submit = async (/** @type {SubmitEvent} */ event) => {
     event.preventDefault();
     problem.textContent = "";
-    button.disabled = true;
+    switchOff(button, true);
     try {
       const { entries } = names.value.trim()
         ? await connection.call("POST", "/api/roster", { text: names.value })
@@ -55,7 +56,7 @@ export function newRoomDialog({ connection, i18n, drafts }) {
       if (!(error instanceof Problem)) throw error;
       problem.textContent = i18n.explain(error);
     } finally {
-      button.disabled = false;
+      switchOff(button, false);
     }
   };
   const heading = element("h2", { id: "new-room-title" }, i18n.say("rooms.create"));

@@ -63,7 +63,7 @@ export function orderDesk(i18n, classroom, order) {
 
   function paceInWords(/** @type {number} */ seconds) {
     if (seconds === 0) return i18n.say("order.asTheyLike");
-    return i18n.say("order.seconds", { seconds });
+    return i18n.say("order.onceIn", { time: i18n.duration(seconds) });
   }
 
   function update() {

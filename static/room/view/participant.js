@@ -8,6 +8,7 @@ import { claps } from "./claps.js";
 import { composer } from "./composer.js";
 import { leftDraft } from "./left-draft.js";
 import { element, icon } from "../../shared/element.js";
+import { switchOff } from "../../shared/off.js";
 import { Order } from "../order.js";
 import { Timeline } from "./timeline.js";
 
@@ -29,13 +30,19 @@ export function participantView(i18n, classroom, drafts) {
   classroom.addEventListener("clap", () => applause.show());
 
   let toHosts = false;
+  /** Whether it was the hosts, and not the user, who chose that it goes to them. */
+  let isTurned = false;
   const field = composer({
     i18n,
     draft: drafts.talk,
     to: () => (toHosts ? "hosts" : "all"),
     longest: () => (toHosts ? LONGEST_QUESTION : LONGEST_TEXT),
     choose: (to) => choose(to === "hosts"),
-    send: (text, unkept) => (toHosts ? classroom.ask(text, unkept) : classroom.say(text, unkept)),
+    send: (text, unkept) => {
+      if (toHosts) classroom.ask(text, unkept);
+      else classroom.say(text, unkept);
+      obey();
+    },
   });
   if (!classroom.isReadOnly) {
     timeline.edit = (post) => {
@@ -51,12 +58,18 @@ export function participantView(i18n, classroom, drafts) {
   const clap = actButton("hands-clapping", i18n.say("clap"), { click: () => classroom.clap() });
   const address = (/** @type {boolean} */ hosts) => {
     toHosts = hosts;
+    isTurned = false;
     writing.classList.toggle("private", hosts);
     field.label(i18n.say(hosts ? "talk.writeToHosts" : "talk.writeToAll"));
     field.keep();
   };
-  const radio = (/** @type {boolean} */ hosts) =>
-    element("input", { type: "radio", name: "to", checked: !hosts, change: () => address(hosts) });
+  const radio = (/** @type {boolean} */ hosts) => {
+    const change = () => {
+      address(hosts);
+      obey();
+    };
+    return element("input", { type: "radio", name: "to", checked: !hosts, change });
+  };
   const [all, hosts] = [radio(false), radio(true)];
   const choose = (/** @type {boolean} */ isToHosts) => {
     (isToHosts ? hosts : all).checked = true;
@@ -64,17 +77,34 @@ export function participantView(i18n, classroom, drafts) {
   };
   /** What the hosts have ordered, if it is something. */
   const ordered = element("p", { class: "soft ordered", role: "status" });
-  const obey = () => {
+  /** What holds for the user now, in words. */
+  const rules = () => {
+    if (order.isMuted(classroom.me)) return i18n.say("order.isMuted");
     const { chat, slow, approve } = order.settings;
-    const rules = [
-      ...(slow > 0 ? [i18n.say("order.isSlow", { seconds: slow })] : []),
+    if (!chat) return i18n.say("order.isOff");
+    return [
+      ...(slow > 0 ? [i18n.say("order.isSlow", { time: i18n.duration(slow) })] : []),
       ...(approve ? [i18n.say("order.isApproved")] : []),
-    ];
-    const words = chat ? rules.join(" ") : i18n.say("order.isOff");
-    if (ordered.textContent !== words) ordered.textContent = words;
-    all.disabled = !chat;
+      // A text that was written for the hosts goes to everyone only if its author says so.
+      ...(isTurned ? [i18n.say("order.isOnAgain")] : []),
+    ].join(" ");
+  };
+  const obey = () => {
+    const { chat } = order.settings;
+    const isMuted = order.isMuted(classroom.me);
+    all.disabled = !chat || isMuted;
+    hosts.disabled = isMuted;
+    for (const one of [hand, clap]) switchOff(one, isMuted);
+    field.hold(isMuted);
+    poll.hold(isMuted);
     // A text that was meant for everyone stays in the field, which shows whom it would go to now.
-    if (!chat && !toHosts) choose(true);
+    if (!chat && !toHosts) {
+      choose(true);
+      isTurned = true;
+    }
+    if (chat && isTurned && field.isEmpty()) choose(false);
+    const words = rules();
+    if (ordered.textContent !== words) ordered.textContent = words;
   };
   const order = new Order(classroom, () => obey());
   const writing = element(

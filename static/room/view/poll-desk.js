@@ -1,5 +1,6 @@
 import { answersTo, currentPoll, kindOf, lastResult, solutionOf, tallyOf } from "../polls.js";
 import { element } from "../../shared/element.js";
+import { switchOff } from "../../shared/off.js";
 import { answerList } from "./answer-list.js";
 import { countdown } from "./countdown.js";
 import { pollForm } from "./poll-form.js";
@@ -74,6 +75,8 @@ export function pollDesk(i18n, classroom, draft) {
   let shown = "";
   let shownLast = "";
 
+  const longer = { time: i18n.duration(LONGER) };
+
   const show = (/** @type {Poll} */ poll) => {
     const kind = kindOf(poll);
     parts = {
@@ -95,21 +98,21 @@ export function pollDesk(i18n, classroom, draft) {
       if (acts.contains(document.activeElement)) acts.focus({ preventScroll: true });
       acts.replaceChildren(
         ...possible.map(({ isPrimary = false }, place) =>
-          element("button", { type: "button", ...(isPrimary ? { class: "primary" } : {}) }, i18n.say(names[place])),
+          element("button", { type: "button", ...(isPrimary ? { class: "primary" } : {}) }, i18n.say(names[place], longer)),
         ),
       );
     }
     for (const [place, button] of [...acts.querySelectorAll("button")].entries()) {
       button.onclick = () => possible[place].act(classroom, poll);
-      const isEnding = classroom.isEnding(poll);
-      if (isEnding && button === document.activeElement) acts.focus({ preventScroll: true });
-      button.disabled = isEnding;
+      switchOff(button, classroom.isEnding(poll));
     }
   };
 
   const update = () => {
     const { state, isReadOnly } = classroom;
     const poll = currentPoll(state);
+    // What started it is hidden, or far below.
+    const isAtWork = root.contains(document.activeElement);
     running.hidden = poll === null;
     form.root.hidden = poll?.phase === "open" || isReadOnly;
     sets.update({ canStart: poll?.phase !== "open" });
@@ -117,7 +120,8 @@ export function pollDesk(i18n, classroom, draft) {
     if (poll !== null) {
       // A program may ask something else under the same key.
       const name = `${poll.id} ${poll.seq}`;
-      if (shown !== name) show(poll);
+      const isNew = shown !== name;
+      if (isNew) show(poll);
       shown = name;
       if (!isReadOnly) classroom.endInTime(poll);
       const answers = answersTo(state, poll);
@@ -129,6 +133,10 @@ export function pollDesk(i18n, classroom, draft) {
       phase.textContent = told(poll, tally.answers);
       acts.hidden = isReadOnly;
       showActs(poll);
+      if (isNew && isAtWork) {
+        acts.focus({ preventScroll: true });
+        root.parentElement?.scrollTo(0, 0);
+      }
     }
     const result = poll === null ? lastResult(state) : null;
     last.hidden = result === null;

@@ -34,7 +34,7 @@ export function pollForm(i18n, draft, acts) {
     "select",
     {},
     element("option", { value: "" }, i18n.say("poll.noTime")),
-    ...TIMES.map((time) => element("option", { value: `${time}` }, timeInWords(i18n, time))),
+    ...TIMES.map((time) => element("option", { value: `${time}` }, i18n.duration(time))),
   );
   const explanation = element("textarea", { rows: "2", dir: "auto" });
   const reasonLength = limited(i18n, explanation, LONGEST_REASON);
@@ -147,10 +147,4 @@ function readDraft(kept) {
     explanation,
     right: Array.isArray(right) ? right : [],
   };
-}
-
-/** @param {I18n} i18n @param {number} seconds */
-function timeInWords(i18n, seconds) {
-  const isShort = seconds < 60;
-  return i18n.say(isShort ? "poll.seconds" : "poll.minutes", { count: isShort ? seconds : seconds / 60 });
 }

@@ -3,6 +3,7 @@ import { isLine, LONGEST_LINE } from "../bodies.js";
 import { fileOf, fits, MOST_QUESTIONS, readFile, setsOf } from "../sets.js";
 import { element, field } from "../../shared/element.js";
 import { limited } from "../../shared/limit.js";
+import { switchOff } from "../../shared/off.js";
 import { keyed } from "./keyed.js";
 import { sureButton } from "./sure-button.js";
 
@@ -129,7 +130,7 @@ export function preparedSets(i18n, classroom, acts) {
     );
     rooms.replaceChildren(
       element("option", { value: "" }, i18n.say(others.length > 0 ? "sets.room" : "sets.noRoom")),
-      ...others.map((/** @type {any} */ room) => element("option", { value: `${room.id}` }, room.title)),
+      ...others.map((/** @type {any} */ room) => element("option", { value: `${room.id}`, dir: "auto" }, room.title)),
     );
   };
   const copy = async () => {
@@ -175,7 +176,7 @@ export function preparedSets(i18n, classroom, acts) {
       const names = JSON.stringify(sets.map(({ id, title }) => [id, title]));
       if (choose.dataset.sets !== names) {
         choose.dataset.sets = names;
-        choose.replaceChildren(...sets.map(({ id, title }) => element("option", { value: id }, title)));
+        choose.replaceChildren(...sets.map(({ id, title }) => element("option", { value: id, dir: "auto" }, title)));
       }
       choose.value = set?.id ?? "";
       choose.hidden = sets.length < 2;
@@ -185,7 +186,7 @@ export function preparedSets(i18n, classroom, acts) {
       if (document.activeElement !== title) title.value = set?.title ?? "";
       show(set?.questions ?? []);
       for (const button of list.querySelectorAll(".start-prepared")) {
-        /** @type {HTMLButtonElement} */ (button).disabled = !canStart;
+        switchOff(/** @type {HTMLButtonElement} */ (button), !canStart);
       }
     },
   };
@@ -194,7 +195,7 @@ export function preparedSets(i18n, classroom, acts) {
 /** Save a set as a file. @param {QuestionSet} set */
 function download(set) {
   const address = URL.createObjectURL(new Blob([fileOf(set)], { type: "application/json" }));
-  const link = element("a", { href: address, download: `${set.title.replace(/[^\p{L}\p{N} _-]/gu, "")}.json` });
+  const link = element("a", { href: address, download: `${set.title.replace(/[^\p{L}\p{N} _-]/gu, "").trim() || "questions"}.json` });
   link.click();
   URL.revokeObjectURL(address);
 }

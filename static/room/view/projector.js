@@ -2,7 +2,7 @@ import { answersTo, currentPoll, kindOf, tallyOf } from "../polls.js";
 import { claps } from "./claps.js";
 import { codeParts } from "./class-code.js";
 import { countdown } from "./countdown.js";
-import { element } from "../../shared/element.js";
+import { element, icon } from "../../shared/element.js";
 import { qrCode } from "../../shared/qr.js";
 import { solution } from "./solution.js";
 import { Timeline } from "./timeline.js";
@@ -16,7 +16,7 @@ const FEW = 5;
 
 /**
  * The view for the whole class: the poll and the conversation, large. How to enter the room stands in the poll's place
- * while there is none, and then below the conversation, if there is a class code.
+ * while there is none, and then below the conversation, if there is a class code. A closed room invites nobody.
  *
  * @param {I18n} i18n
  * @param {Classroom} classroom
@@ -24,13 +24,20 @@ const FEW = 5;
  */
 export function projectorView(i18n, classroom, { address, code }) {
   const timeline = new Timeline(i18n, classroom, { me: null });
-  timeline.nothing = i18n.say("projector.empty");
+  if (!classroom.isReadOnly) timeline.nothing = i18n.say("projector.empty");
   const applause = claps();
   classroom.addEventListener("clap", () => applause.show());
 
   const join = element("div", { class: "join" });
   const corner = element("section", { class: "class-code", "aria-label": i18n.say("code.title"), hidden: true });
+  /** For members, on a screen that shows nothing else to come in by. */
+  const link = element("p", { class: "soft address" }, address);
   const invite = () => {
+    link.hidden = code.isClosed || code.now !== null;
+    if (code.isClosed) {
+      join.replaceChildren(icon("lock-simple"), element("strong", {}, i18n.say("projector.closed")));
+      return;
+    }
     const byLink = () => [qrCode(address, i18n.say("share.code")), element("span", { class: "address" }, address)];
     const [picture, ...words] = code.now === null ? byLink() : codeParts(i18n, code);
     join.replaceChildren(picture, element("strong", {}, i18n.say("projector.join")), ...words);
@@ -78,6 +85,7 @@ export function projectorView(i18n, classroom, { address, code }) {
   };
 
   return {
+    link,
     main: element("main", {}, stage, talk, applause.root),
     update() {
       timeline.update(classroom.conversation);

@@ -1,5 +1,5 @@
 import { PATH } from "../../interact/gateway-address.js";
-import { element, icon, iconButton } from "../../shared/element.js";
+import { element, icon } from "../../shared/element.js";
 
 /** @typedef {import("../../shared/i18n.js").I18n} I18n */
 
@@ -7,14 +7,14 @@ import { element, icon, iconButton } from "../../shared/element.js";
 const TABLES = ["attendance", "polls", "questions", "messages"];
 
 /**
- * A dialog with what remains of a lesson: tables for a spreadsheet, and a page to print.
+ * What remains of a lesson: tables for a spreadsheet, and a page to print.
  *
  * @param {I18n} i18n
  * @param {number} room
  * @param {string} zone the time zone of all times, by its IANA name
  * @param {string} separator of the tables' cells
  */
-export function remainsDialog(
+export function remains(
   i18n,
   room,
   zone = Intl.DateTimeFormat().resolvedOptions().timeZone,
@@ -36,12 +36,11 @@ export function remainsDialog(
         i18n.say(`remains.${name}`),
       ),
     );
-  const heading = element("h2", { id: "remains-title" }, i18n.say("remains.title"));
-  const close = iconButton("x", i18n.say("close"), { click: () => dialog.close() });
-  const dialog = element(
-    "dialog",
-    { class: "card", "aria-labelledby": heading.id },
-    element("header", {}, heading, close),
+  const heading = element("h3", { id: "remains-title" }, i18n.say("remains.title"));
+  return element(
+    "section",
+    { class: "group", "aria-labelledby": heading.id },
+    heading,
     element("p", { class: "soft" }, i18n.say("remains.hint")),
     element("ul", { class: "group" }, ...TABLES.map(table)),
     element(
@@ -53,7 +52,6 @@ export function remainsDialog(
       i18n.say("remains.page"),
     ),
   );
-  return { dialog, open: () => dialog.showModal() };
 }
 
 /** What separates cells where this language is spoken: not what a number may have within. @param {string} language */

@@ -3,14 +3,14 @@ import { Classroom, isSentAway } from "../classroom.js";
 import { projectorLink, roomLink } from "../route.js";
 import { isolated } from "../../shared/bidi.js";
 import { element, icon, iconButton } from "../../shared/element.js";
-import { afterLesson } from "./after-lesson.js";
+import { actButton, actLink } from "./act-button.js";
 import { hostView } from "./host.js";
 import { statusSign } from "./status-sign.js";
 import { classCode, doorBell } from "./class-code.js";
 import { membersDialog } from "./members.js";
 import { participantView } from "./participant.js";
 import { projectorView } from "./projector.js";
-import { remainsDialog } from "./remains.js";
+import { roomDialog } from "./room-dialog.js";
 import { shareDialog } from "./share.js";
 
 /** @typedef {import("../main.js").Context} Context */
@@ -157,11 +157,11 @@ export function roomView(context, number, { projected, signal }) {
       page.append(view.main);
       return view;
     }
-    const code = classCode(context, number, signal);
+    const code = classCode(context, number, { isClosed: classroom.isReadOnly, signal });
     if (projected) {
       const view = projectorView(i18n, classroom, { address, code });
       page.classList.add("projector");
-      bar.append(element("p", { class: "soft address" }, address));
+      bar.append(view.link);
       page.append(view.main);
       return view;
     }
@@ -170,29 +170,20 @@ export function roomView(context, number, { projected, signal }) {
       poll: drafts.of(`${number}:poll`),
     });
     const share = shareDialog(context, address, code);
-    bar.after(doorBell(context, number, code, signal));
+    if (!classroom.isReadOnly) bar.after(doorBell(context, number, code, signal));
     const members = membersDialog(context, number);
-    const remains = remainsDialog(i18n, number);
-    const after = afterLesson(context, classroom.info, entitle);
-    remains.dialog.append(after.buttons);
-    const label = i18n.say("projector.open");
+    const manage = roomDialog(context, classroom.info, entitle);
+    const wall = { href: projectorLink(number), target: "_blank" };
     const tools = element(
       "div",
       { class: "tools" },
-      element(
-        "a",
-        {
-          ...{ href: projectorLink(number), target: "_blank", class: "button quiet square" },
-          ...{ "aria-label": label, title: label },
-        },
-        icon("projector-screen-chart"),
-      ),
-      iconButton("qr-code", i18n.say("share.title"), { click: share.open }),
-      iconButton("users", i18n.say("members.title"), { click: members.open }),
-      iconButton("arrow-down", i18n.say("remains.title"), { click: remains.open }),
+      actLink("projector-screen-chart", i18n.say("projector.open"), wall),
+      actButton("qr-code", i18n.say("share.title"), { click: share.open }),
+      actButton("users", i18n.say("members.title"), { click: members.open }),
+      actButton("gear-six", i18n.say("room.manage"), { click: manage.open }),
     );
     bar.append(tools);
-    page.append(view.nav, view.main, share.dialog, members.dialog, remains.dialog, after.dialog);
+    page.append(view.nav, view.main, share.dialog, members.dialog, ...manage.dialogs);
     return view;
   };
 

@@ -13,7 +13,7 @@ export function rosterItems(i18n, entries) {
       {},
       element("span", { class: "grow" }, ...(user ? who(user, name) : [element("bdi", {}, written || "…")])),
       element("span", { class: state === "new" ? "mark of-host" : "mark" }, i18n.say(`roster.${state}`)),
-      ...(why ? [element("small", { class: "soft" }, why)] : []),
+      ...(why ? [element("small", { class: "soft", dir: "auto" }, why)] : []),
     ),
   );
 }

@@ -1,4 +1,5 @@
 import { element } from "../../shared/element.js";
+import { switchOff } from "../../shared/off.js";
 
 /**
  * The button that sends an answer made of several steps.
@@ -13,7 +14,7 @@ export function sendRow(i18n, send) {
     send,
     /** @param {{isComplete: boolean, isSent: boolean}} now */
     update({ isComplete, isSent }) {
-      button.disabled = !isComplete || isSent;
+      switchOff(button, !isComplete || isSent);
       const words = i18n.say(isSent && isComplete ? "poll.sent" : "poll.send");
       if (button.textContent !== words) button.textContent = words;
     },

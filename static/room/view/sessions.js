@@ -1,6 +1,8 @@
 import { Problem } from "../../interact/index.js";
 import { device } from "../device.js";
-import { element, iconButton } from "../../shared/element.js";
+import { isolated } from "../../shared/bidi.js";
+import { bdi, element, iconButton } from "../../shared/element.js";
+import { keyed } from "./keyed.js";
 
 /** @typedef {import("../main.js").Context} Context */
 
@@ -24,7 +26,7 @@ export function sessionsDialog({ connection, i18n }) {
   );
   const show = async () => {
     const { sessions } = await connection.call("GET", "/api/sessions");
-    list.replaceChildren(...sessions.map(item));
+    fill(sessions);
     all.hidden = sessions.length < 2;
   };
   /** @param {Promise<void>} work */
@@ -56,7 +58,7 @@ export function sessionsDialog({ connection, i18n }) {
     const words = element(
       "div",
       { class: "names" },
-      element("strong", {}, name),
+      element("strong", {}, bdi(name)),
       element("p", { class: "soft" }, `${session.address} · ${i18n.say("sessions.seen", { time: seen })}`),
     );
     const act = session.current
@@ -65,13 +67,14 @@ export function sessionsDialog({ connection, i18n }) {
           "button",
           {
             type: "button",
-            "aria-label": `${i18n.say("sessions.end")}: ${name}, ${session.address}`,
+            "aria-label": `${i18n.say("sessions.end")}: ${isolated(name)}, ${session.address}`,
             click: () => end(`/api/sessions/${encodeURIComponent(session.id)}`),
           },
           i18n.say("sessions.end"),
         );
     return element("li", { class: "row" }, words, act);
   };
+  const fill = keyed(list, { key: (session) => JSON.stringify(session), make: item });
   const heading = element("h2", { id: "sessions-title" }, i18n.say("sessions.title"));
   const close = iconButton("x", i18n.say("close"), { click: () => dialog.close() });
   const dialog = element(

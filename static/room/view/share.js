@@ -29,7 +29,7 @@ export function shareDialog(context, address, code) {
     element("header", {}, heading, close),
     hint,
     picture,
-    codePanel(context, code),
+    ...(code.isClosed ? [] : [codePanel(context, code)]),
     field(i18n.say("share.link"), link),
     element(
       "div",

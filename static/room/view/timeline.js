@@ -1,6 +1,7 @@
 import { shownPosts } from "../pending-posts.js";
 import { nameOf } from "../select.js";
 import { element, icon } from "../../shared/element.js";
+import { switchOff } from "../../shared/off.js";
 import { entryItems } from "./entry.js";
 import { keyed } from "./keyed.js";
 
@@ -112,12 +113,12 @@ export class Timeline {
   async #showEarlier() {
     const { scroller, classroom, earlier } = this;
     const fromEnd = scroller.scrollHeight - scroller.scrollTop;
-    earlier.disabled = true;
+    switchOff(earlier, true);
     this.#following = false;
     try {
       if (this.#length <= this.#window) await classroom.readEarlier();
     } finally {
-      earlier.disabled = false;
+      switchOff(earlier, false);
     }
     this.#window += WINDOW;
     classroom.dispatchEvent(new Event("change"));

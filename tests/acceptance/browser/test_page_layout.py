@@ -111,7 +111,7 @@ def _sound(page: Page) -> None:
 
 def _can_write(page: Page) -> None:
     """Send, hand and clap are in reach, and the field stands at the lower edge."""
-    for button in page.locator(".composer .primary, .act").all():
+    for button in page.locator(".composer .primary, .writing .act").all():
         _in_sight(page, button)
     writing, size = _box(page, ".writing"), page.viewport_size
     assert size is not None

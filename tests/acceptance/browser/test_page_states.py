@@ -2,6 +2,7 @@
 is played by `screenshot_suite.stand_in`."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
@@ -205,6 +206,16 @@ _WITHOUT_DIRECTION = """() => {
 }"""
 
 
+@pytest.mark.parametrize("name", ["host-approves", "dashboard", "accounts"])
+def test_what_somebody_wrote_keeps_its_own_direction_for_hosts_and_admins(
+    context: BrowserContext, stand_in: StandIn, name: str
+) -> None:
+    page = context.new_page()
+    states.STATES[name](stand_in, page)
+    expect(page.get_by_text(states.ARABIC).first).to_be_attached()
+    assert page.evaluate(_WITHOUT_DIRECTION) == []
+
+
 def test_everything_that_somebody_wrote_keeps_its_own_direction(
     context: BrowserContext, stand_in: StandIn
 ) -> None:
@@ -235,6 +246,88 @@ def test_a_room_that_is_closed_under_somebody_leaves_them_what_they_wrote(
     expect(page.locator(".quote")).to_have_count(0)
 
 
+def test_the_page_of_a_closed_room_asks_now_and_then_whether_it_was_opened_again(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    page.clock.install()
+    states.closed(stand_in, page)
+    room = f"GET /api/rooms/{ROOM}"
+    before = stand_in.asked.count(room)
+    page.clock.run_for(11_000)
+    assert stand_in.asked.count(room) == before
+    with page.expect_response(f"**/api/rooms/{ROOM}"):
+        page.clock.run_for(7_500)
+    stand_in.is_closed = False
+    with page.expect_response(f"**/api/rooms/{ROOM}"):
+        page.clock.run_for(25_000)
+    expect(page.locator("[data-status=live]")).to_be_attached()
+    expect(page.locator(".composer")).to_be_visible()
+
+
+def test_the_wall_of_a_closed_room_invites_nobody(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    stand_in.code = "BCDFGH"
+    states.projector_closed(stand_in, page)
+    stage = page.locator(".stage")
+    expect(stage).to_have_text("This room is closed.")
+    expect(page.locator(".code, .letters, .address:visible")).to_have_count(0)
+    # Nor does it go on asking for a code.
+    assert f"GET /api/rooms/{ROOM}/code" not in stand_in.asked
+
+
+def test_the_wall_shows_one_way_in_and_that_is_the_code_if_there_is_one(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    page.set_viewport_size({"width": 800, "height": 600})
+    states.projector_code(stand_in, page)
+    expect(page.locator(".class-code")).to_contain_text("BCD FGH")
+    expect(page.locator(".bar .address")).to_be_hidden()
+
+
+def test_a_room_without_a_code_is_no_error_in_the_console(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    with page.expect_response(f"**/api/rooms/{ROOM}/code"):
+        states.remains(stand_in, page)
+    assert said == []
+
+
+def test_a_guest_of_a_closed_room_reads_that_and_is_offered_no_way_back(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    states.guest_closed(stand_in, page)
+    expect(page.get_by_role("alert")).to_have_text(
+        "The host has closed the room. Your visit has ended."
+    )
+    expect(page.get_by_role("link")).to_have_text(["Come in with another class code"])
+
+
+def test_a_prepared_question_that_starts_is_in_sight_and_has_the_focus(
+    context: BrowserContext, stand_in: StandIn
+) -> None:
+    page = context.new_page()
+    page.set_viewport_size({"width": 360, "height": 640})
+    stand_in.user, stand_in.role, stand_in.roles = "hana", "host", ("host",)
+    fields = {"type": "poll-set", "audience": "private"}
+    stand_in.say("hana", {"title": "Leaves"}, keep="set:1", **fields)
+    for place in range(8):
+        asked = {"question": f"Question {place}?", "options": ["yes", "no"], "place": place}
+        stand_in.say("hana", asked, keep=f"set:1:{place}", **fields)
+    states.enter(stand_in, page)
+    page.get_by_role("navigation").get_by_role("button", name="Poll").click()
+    page.get_by_role("button", name="Start: Question 7?").click()
+    expect(page.get_by_role("heading", name="Question 7?")).to_be_in_viewport()
+    expect(page.locator(".poll-panel .acts").first).to_be_focused()
+
+
 def test_a_host_closes_the_room_after_reading_what_it_means(
     context: BrowserContext, stand_in: StandIn
 ) -> None:
@@ -248,7 +341,7 @@ def test_a_host_closes_the_room_after_reading_what_it_means(
     page.get_by_role("button", name="Close the room").click()
     dialog.get_by_role("button", name="Close the room").click()
     expect(page.get_by_text("This room is closed. You can still read it.")).to_be_visible()
-    page.get_by_role("button", name="What remains").click()
+    page.get_by_role("button", name="Room", exact=True).click()
     expect(page.get_by_role("button", name="Close the room")).to_be_hidden()
     page.get_by_role("button", name="Open the room again").click()
     expect(page.locator("[data-status=live]")).to_be_attached()
@@ -261,8 +354,12 @@ def test_a_host_renames_the_room_and_others_read_it_at_once(
     page = context.new_page()
     states.remains(stand_in, page)
     page.get_by_label("Title").fill("Roots")
-    page.get_by_role("button", name="Rename the room").click()
+    rename = page.get_by_role("button", name="Rename the room")
+    rename.click()
     expect(page.locator("h1")).to_have_text("Roots")
+    expect(page.get_by_text("It has its new title.")).to_be_visible()
+    expect(rename).to_be_enabled()
+    expect(rename).to_be_focused()
     told = {"seq": None, "sender": "hana", "role": "host", "type": "room-renamed"}
     stand_in.tell({**told, "body": {"title": "Stems"}})
     expect(page.locator("h1")).to_have_text("Stems")
@@ -309,10 +406,75 @@ def test_a_participant_sees_at_once_what_is_ordered(page: Page, stand_in: StandI
     expect(page.get_by_role("radio", name="Host only")).to_be_checked()
     assert _field(page) == "half a sent"
     stand_in.say("hana", {"chat": True, "slow": 30}, type="settings", keep="settings")
-    expect(page.get_by_text("You can write to everyone once in 30 s")).to_be_visible()
+    expect(page.get_by_text("You can write to everyone once in 30 seconds")).to_be_visible()
     expect(page.get_by_role("radio", name="Everyone")).to_be_enabled()
+    # What stands there may be for the hosts by now, so its author decides.
+    expect(page.get_by_text("You can write to everyone again")).to_be_visible()
+    expect(page.get_by_role("radio", name="Host only")).to_be_checked()
     stand_in.say("hana", None, type="settings", keep="settings")
+    page.get_by_text("Everyone", exact=True).click()
     expect(page.locator(".ordered")).to_be_empty()
+
+
+def test_whoever_was_turned_to_the_hosts_is_turned_back_with_the_talk(
+    page: Page, stand_in: StandIn
+) -> None:
+    everyone = page.get_by_role("radio", name="Everyone")
+    for body, is_on in (({"chat": False}, False), (None, True), ({"chat": False}, False)):
+        stand_in.say("hana", body, type="settings", keep="settings")
+        expect(everyone).to_be_checked(checked=is_on)
+    # A question that was asked meanwhile changes nothing about that.
+    page.locator(".composer textarea").fill("why?")
+    page.locator(".composer textarea").press("Enter")
+    stand_in.say("hana", None, type="settings", keep="settings")
+    expect(everyone).to_be_checked()
+    # Whoever has chosen the hosts stays with them.
+    page.get_by_text("Host only", exact=True).click()
+    for body in ({"chat": False}, None):
+        stand_in.say("hana", body, type="settings", keep="settings")
+        expect(everyone).to_be_enabled(enabled=body is None)
+    expect(everyone).not_to_be_checked()
+
+
+def test_a_muted_participant_reads_so_at_once_and_when_it_has_ended(
+    page: Page, stand_in: StandIn
+) -> None:
+    stand_in.poll("open", {"question": "Why?", "options": ["yes", "no"]})
+    page.locator(".composer textarea").fill("half a sent")
+    mutes = {"type": "muted", "audience": "private", "keep": "muted", "of": "paul"}
+    look: dict[str, Any] = {"type": "look", "seq": None, "body": {}}
+    controls = [
+        page.get_by_role("radio", name="Everyone"),
+        page.get_by_role("button", name="Send", exact=True),
+        page.get_by_role("button", name="Raise hand"),
+    ]
+    for body, words in (({"user": "paul"}, "The host has muted you"), (None, "Tap your answer.")):
+        stand_in.say("hana", body, **mutes)
+        # Nothing private is sent to participants: a message to all tells them to look.
+        stand_in.tell({**look, "sender": "hana", "role": "host"})
+        expect(page.locator(".ballot .note")).to_contain_text(words)
+        for control in controls:
+            expect(control).to_be_enabled(enabled=body is None)
+        expect(page.locator(".ordered")).to_contain_text(words if body else "")
+        if body:
+            page.locator(".composer textarea").press("Enter")
+            page.locator(".option").first.click(force=True)
+    assert _field(page) == "half a sent"
+    assert _posts(stand_in) == 0
+    # After a reload it is known from the start.
+    stand_in.say("hana", {"user": "paul"}, **mutes)
+    page.reload()
+    expect(page.locator(".ordered")).to_contain_text("The host has muted you")
+
+
+def test_a_participant_does_not_make_others_look(page: Page, stand_in: StandIn) -> None:
+    state = f"GET /api/rooms/{ROOM}/state"
+    before = stand_in.asked.count(state)
+    look: dict[str, Any] = {"type": "look", "seq": None, "body": {}}
+    stand_in.tell({**look, "sender": "mina", "role": "participant"})
+    stand_in.say("hana", "Go on")
+    expect(page.get_by_text("Go on")).to_be_visible()
+    assert stand_in.asked.count(state) == before
 
 
 def test_somebody_whose_connection_was_ended_reads_why_and_can_try_again(
@@ -424,7 +586,7 @@ def test_a_login_that_has_to_wait_says_how_long(context: BrowserContext, stand_i
     page = context.new_page()
     states.login_wait(stand_in, page)
     expect(page.get_by_role("alert")).to_have_text(
-        "Too many attempts. Your login continues by itself in 30 s."
+        "Too many attempts. Your login continues by itself in 30 seconds."
     )
     expect(page.get_by_role("button", name="Log in")).to_be_disabled()
 

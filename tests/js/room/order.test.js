@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Order } from "../../../static/room/order.js";
+import { stateOf } from "./kept.js";
 
 /** A room of the library, as far as Order uses it. */
 function gatewayRoom({ settings = null, muted = [] } = {}) {
@@ -15,6 +16,11 @@ function gatewayRoom({ settings = null, muted = [] } = {}) {
     },
     keep(key, body, options) {
       kept.push([key, body, options]);
+      return Promise.resolve();
+    },
+    said: [],
+    post(...what) {
+      this.said.push(what);
       return Promise.resolve();
     },
     state: {
@@ -80,4 +86,31 @@ test("a name that no key can have is muted, and every entry that mutes somebody 
     ["muted:paul", null, { audience: "private", type: "muted" }],
     ["muted", null, { audience: "private", type: "muted", of: "paul" }],
   ]);
+});
+
+test("when somebody was muted all are told to look, and not who it was", async () => {
+  const room = gatewayRoom({ muted: [{ key: "muted", author: "다은" }] });
+  const { order: desk } = order(room);
+  desk.mute("나윤");
+  desk.unmute("다은");
+  desk.set({ chat: false });
+  assert.deepEqual(room.said, []);
+  await null;
+  const look = [{}, { type: "look", importance: "instant" }];
+  assert.deepEqual(room.said, [look, look]);
+});
+
+test("a participant's page knows that its user is muted, by either key, and of nobody else", () => {
+  const kept = (...messages) =>
+    messages.map((fields, place) => ({ seq: place + 1, role: "host", sender: "hana", audience: "private", body: {}, ...fields }));
+  for (const [messages, isMuted] of [
+    [kept({ keep: "muted", of: "paul" }), true],
+    [kept({ keep: "muted:paul" }), true],
+    [kept({ keep: "muted", of: "paul" }, { keep: "muted", of: "paul", body: null }), false],
+    [kept({ keep: "muted", of: "mina" }, { keep: "muted:mina" }), false],
+    [kept({ keep: "muted", role: "participant", sender: "mina" }), false],
+  ]) {
+    const room = Object.assign(gatewayRoom(), { state: stateOf(...messages) });
+    assert.equal(order(room, false).order.isMuted("paul"), isMuted, JSON.stringify(messages));
+  }
 });

@@ -63,3 +63,18 @@ test("the day is told only for another day", () => {
   assert.match(i18n.time(new Date(2030, 0, 2, 9, 5), now), /^9:05\sAM$/);
   assert.match(i18n.time(new Date(2030, 0, 1, 9, 5), now), /^1\/1\/30, 9:05\sAM$/);
 });
+
+test("a time that lasts is told in people's units", () => {
+  for (const [seconds, en, ko] of [
+    [0, "0 seconds", "0초"],
+    [1, "1 second", "1초"],
+    [30, "30 seconds", "30초"],
+    [300, "5 minutes", "5분"],
+    [90, "1 minute 30 seconds", "1분 30초"],
+    [3600, "1 hour", "1시간"],
+    [3661, "1 hour 1 minute 1 second", "1시간 1분 1초"],
+  ]) {
+    assert.equal(new I18n("en").duration(seconds), en);
+    assert.equal(new I18n("ko").duration(seconds), ko);
+  }
+});

@@ -2,7 +2,8 @@
 
 The database alone knows the codes, so it does not matter which gateway a code was made at, or is
 shown to. Guessing codes costs an address, and all addresses together, wrong codes; whoever is
-logged in pays the same.
+logged in pays the same. A code that was right at an address before, or that its host has seen
+there, is no guess: behind the address of a school that guesses too much its classes come in.
 """
 
 from __future__ import annotations
@@ -190,17 +191,24 @@ class ClassCodes:
         self._members = budgets.cap(ROOM_MEMBERS)
         self._changes_by_hosts = budgets.rate(MEMBER_CHANGES)
         self._right: Expiring[str, bool] = Expiring(_MOST_RIGHT, _RIGHT, clock=monotonic)
+        #: The codes that were right, or seen by their hosts, by the address's network.
+        self._used: Expiring[tuple[str, str], bool] = Expiring(_MOST_RIGHT, _RIGHT, clock=monotonic)
         self._looking_up = FairTurns(_LOOKED_UP_AT_ONCE, of_user=_LOOKED_UP_AT_ONCE)
         self._letting_in = FairTurns(_LET_IN_AT_ONCE, of_user=_LET_IN_AT_ONCE)
 
     # For hosts
 
-    async def show(self, who: Identity, room: int) -> ClassCode | None:
+    async def show(self, who: Identity, room: int, *, address: str = "") -> ClassCode | None:
         """The room's code, if it has one: its hosts' pages ask every few seconds."""
         await self._permissions.require(who, Action.MANAGE_ROOM, room)
-        return await self._store.class_code(room)
+        found = await self._store.class_code(room)
+        if found is not None:
+            self._used.put((network_of(address), found.code), True)
+        return found
 
-    async def make(self, who: Identity, room: int, guests: Guests, *, renew: bool) -> ClassCode:
+    async def make(
+        self, who: Identity, room: int, guests: Guests, *, renew: bool, address: str = ""
+    ) -> ClassCode:
         """Let people in by the room's code, or by a new one: if there is none, or to ``renew`` it.
         Raises :class:`RoomClosed`."""
         await self._permissions.require(who, Action.MANAGE_ROOM, room)
@@ -210,6 +218,7 @@ class ClassCodes:
                 room, new_code(secrets.choice), guests, self._now(), renew=renew
             )
             if made is not None:
+                self._used.put((network_of(address), made.code), True)
                 return made
         raise NoCapacity("no free class code was found", retry_after=1.0)
 
@@ -280,16 +289,17 @@ class ClassCodes:
             return await self._knock(door, code, nickname)
 
     async def _look_up(self, written: str, address: str) -> tuple[str, Door]:
-        network = network_of(address)
+        network, code = network_of(address), class_code(written)
         try:
             async with self._looking_up.turn(network, urgent=False, within=_LONGEST_WAIT):
-                self._wrong.check(address or None)
                 known = network in self._right
-                if not known:
-                    self._all_wrong.check()
-                code = class_code(written)
+                if code is None or (network, code) not in self._used:
+                    self._wrong.check(address or None)
+                    if not known:
+                        self._all_wrong.check()
                 found = None if code is None else await self._store.door(code)
                 if code is not None and found is None:
+                    self._used.discard((network, code))
                     self._wrong.spend(address or None)
                     if not known:
                         self._all_wrong.spend()
@@ -298,6 +308,7 @@ class ClassCodes:
         if code is None or found is None:
             raise UnknownCode("no open room has this class code")
         self._right.put(network, True)
+        self._used.put((network, code), True)
         return code, found
 
     async def _enter(self, who: Identity, room: int, code: str) -> Joined:

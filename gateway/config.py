@@ -743,7 +743,8 @@ class Limits(_Table):
     logins_per_minute: PositiveFloat = 120.0
     user_logins_per_minute: PositiveFloat = 30.0
     user_logins_burst: PositiveInt = 100
-    waiting_logins: PositiveInt = 600
+    waiting_logins: PositiveInt = 1_200
+    waiting_logins_per_address: PositiveInt = 600
     joins_per_second: PositiveFloat = 100.0
     joins_burst: PositiveInt = 2_000
     all_joins_per_second: PositiveFloat = 400.0

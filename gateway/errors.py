@@ -46,7 +46,7 @@
     │   ├── TooManyQueues         durable ones at the broker, named by one user
     │   ├── LastHost
     │   └── IdReused              the same id with other content
-    ├── RateLimited
+    ├── RateLimited               one user, connection, room or address has too much: 429
     │   ├── TooManyBytes          in posts of one user
     │   ├── TooManyGuesses        failed logins, of an address or for an account
     │   ├── TooManyReads          of the history by one user at a time
@@ -54,7 +54,7 @@
     │   ├── SlowMode              a participant who has just spoken
     │   ├── TooManyWaiting        messages for a host's approval
     │   ├── TooManyExports        of rooms by one user at a time
-    │   ├── TooManyLogins         of one user
+    │   ├── TooManyLogins         of one user, or from one address at once
     │   ├── TooManyCodes          wrong class codes, of an address or of all
     │   ├── TooManyJoins          calls with class codes, of an address or of all
     │   ├── TooManyConnects       new HTTP connections from one address
@@ -63,26 +63,27 @@
     │   ├── TooManyDials          relays opened by one user
     │   ├── TooManySubscriptions  at the broker by one user, in a short time
     │   ├── TooManyRooms          made by one user, in a short time
-    │   └── TooManyChanges        of members by one user, in a short time
+    │   ├── TooManyChanges        of members by one user, in a short time
+    │   ├── RoomBusy              too much is posted to one room
+    │   ├── JoinsWait             more people enter one room at once than can be let in
+    │   ├── TooManyKnocks         at the door of one room
+    │   ├── TooManyOfUser         connections of one user
+    │   ├── TooManyUnknown        connections from one address that have not authenticated yet
+    │   ├── TooManyHttp           connections from one address without a WebSocket
+    │   ├── TooManyDashboards     of one admin at one gateway
+    │   ├── SubscriptionsFull     too many of one connection
+    │   ├── TooManyCopies         subscriptions of one user to the same destination
+    │   ├── TooMuchOpen           transactions and receipts of one connection
+    │   └── FramesBusy            parts of frames, and much of it from this client
     ├── TooSlow                   a client that does not read fast enough
     ├── Silent                    a client of which nothing is heard any more
     ├── Internal                  a fault of the gateway; its log has the details
-    └── Unavailable               try again later
+    └── Unavailable               what gateway, broker or store cannot do now, for anybody: 503
         ├── StoreUnavailable
         ├── HookUnavailable       the application that tells who somebody is
         ├── BrokerUnavailable
-        ├── NoCapacity
-        │   ├── RoomBusy          too much is posted to one room
-        │   ├── TooManyOfUser     connections of one user
-        │   ├── SubscriptionsFull  too many of one connection
-        │   ├── TooManyUnknown    connections that have not authenticated yet
+        ├── NoCapacity            of this gateway, for all users together
         │   ├── LoginsWait        more logins wait than can be checked soon
-    │   ├── JoinsWait         more people enter one room at once than can be let in
-    │   ├── TooManyKnocks     at the door of one room
-        │   ├── TooManyHttp       connections without a WebSocket
-        │   ├── TooManyDashboards  of one admin at one gateway
-        │   ├── TooManyCopies     subscriptions of one user to the same destination
-        │   ├── FramesBusy        parts of frames from all clients together
         │   ├── PostsBusy         posts of all users together wait for the store
         │   ├── PublishingBehind  too much waits for RabbitMQ
         │   ├── RoomsFull         of all users together
@@ -92,6 +93,9 @@
         └── Draining
 
 :data:`ERRORS` is the only table of statuses, close codes and public titles.
+
+A load balancer takes 503 as the gateway's own failure, and asks another one. So whatever the doing
+of one client, room or address provokes is 429.
 """
 
 from __future__ import annotations
@@ -471,7 +475,7 @@ class IdReused(Invalid):
 class RateLimited(GatewayError):
     """Too many requests in a short time; wait and try again."""
 
-    advice = "Wait as long as Retry-After says, then try again."
+    advice = "Wait as long as Retry-After says, then try again; a post keeps its id."
 
 
 class TooManyGuesses(RateLimited):
@@ -505,7 +509,7 @@ class TooManyExports(RateLimited):
 
 
 class TooManyLogins(RateLimited):
-    """One user logs in too often."""
+    """One user logs in too often, or too many log in from one address at once."""
 
 
 class TooManyCodes(RateLimited):
@@ -542,6 +546,50 @@ class TooManyRooms(RateLimited):
 
 class TooManyChanges(RateLimited):
     """One user changes the members of rooms too often."""
+
+
+class RoomBusy(RateLimited):
+    """Too much is posted to one room in a short time."""
+
+
+class JoinsWait(RateLimited):
+    """More people enter one room at once than can be let in."""
+
+
+class TooManyKnocks(RateLimited):
+    """As many people wait at the door of one room as may."""
+
+
+class TooManyOfUser(RateLimited):
+    """One user has too many connections."""
+
+
+class TooManyUnknown(RateLimited):
+    """Too many connections from one address have not authenticated yet."""
+
+
+class TooManyHttp(RateLimited):
+    """Too many connections from one address without a WebSocket."""
+
+
+class TooManyDashboards(RateLimited):
+    """One admin has too many dashboards open at this gateway."""
+
+
+class SubscriptionsFull(RateLimited):
+    """One connection has too many subscriptions."""
+
+
+class TooManyCopies(RateLimited):
+    """Too many subscriptions of one connection or user to the same destination."""
+
+
+class TooMuchOpen(RateLimited):
+    """One connection has too many transactions or receipts open."""
+
+
+class FramesBusy(RateLimited):
+    """More frames have come in part than are kept, and much of it from this client."""
 
 
 class TooSlow(GatewayError):
@@ -598,55 +646,15 @@ class BrokerUnavailable(Unavailable):
 
 
 class NoCapacity(Unavailable):
-    """A limit of the gateway is reached."""
-
-
-class RoomBusy(NoCapacity):
-    """Too much is posted to one room in a short time."""
-
-
-class TooManyOfUser(NoCapacity):
-    """One user has too many connections."""
-
-
-class SubscriptionsFull(NoCapacity):
-    """One connection has too many subscriptions."""
-
-
-class TooManyUnknown(NoCapacity):
-    """Too many connections have not authenticated yet."""
+    """A limit of the gateway for all users together is reached."""
 
 
 class LoginsWait(NoCapacity):
     """More logins wait than can be checked soon."""
 
 
-class JoinsWait(NoCapacity):
-    """More people enter one room at once than can be let in."""
-
-
-class TooManyKnocks(NoCapacity):
-    """As many people wait at the door of one room as may."""
-
-
-class TooManyHttp(NoCapacity):
-    """Too many connections without a WebSocket."""
-
-
-class TooManyDashboards(NoCapacity):
-    """One admin has too many dashboards open at this gateway."""
-
-
-class TooManyCopies(NoCapacity):
-    """Too many subscriptions of one connection or user to the same destination."""
-
-
 class PostsBusy(NoCapacity):
     """Too many posts of all users together wait for the store."""
-
-
-class FramesBusy(NoCapacity):
-    """More frames have come in part than are kept, and much of it from this client."""
 
 
 class PublishingBehind(NoCapacity):
@@ -802,9 +810,7 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     TooManyExports: Outcome(
         "too_many_exports", 429, CloseCode.TRY_AGAIN_LATER, "Too many exports at once"
     ),
-    TooManyLogins: Outcome(
-        "too_many_logins", 429, CloseCode.TRY_AGAIN_LATER, "Too many logins of one user"
-    ),
+    TooManyLogins: Outcome("too_many_logins", 429, CloseCode.TRY_AGAIN_LATER, "Too many logins"),
     TooManyCodes: Outcome(
         "too_many_codes", 429, CloseCode.TRY_AGAIN_LATER, "Too many wrong class codes"
     ),
@@ -830,8 +836,45 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
     TooManyChanges: Outcome(
         "too_many_changes", 429, CloseCode.TRY_AGAIN_LATER, "Too many changes of members"
     ),
+    RoomBusy: Outcome(
+        "room_busy", 429, CloseCode.TRY_AGAIN_LATER, "Too much is posted to this room"
+    ),
+    JoinsWait: Outcome(
+        "joins_wait", 429, CloseCode.TRY_AGAIN_LATER, "Too many enter the room at once"
+    ),
+    TooManyKnocks: Outcome(
+        "too_many_knocks", 429, CloseCode.TRY_AGAIN_LATER, "Too many wait at the door"
+    ),
+    TooManyOfUser: Outcome(
+        "too_many_of_user", 429, CloseCode.TRY_AGAIN_LATER, "Too many connections of one user"
+    ),
+    TooManyUnknown: Outcome(
+        "too_many_unknown",
+        429,
+        CloseCode.TRY_AGAIN_LATER,
+        "Too many connections have not authenticated yet",
+    ),
+    TooManyHttp: Outcome(
+        "too_many_connections", 429, CloseCode.TRY_AGAIN_LATER, "Too many HTTP connections"
+    ),
+    TooManyDashboards: Outcome(
+        "too_many_dashboards", 429, CloseCode.TRY_AGAIN_LATER, "Too many open dashboards"
+    ),
+    SubscriptionsFull: Outcome(
+        "subscriptions_full", 429, CloseCode.TRY_AGAIN_LATER, "Too many subscriptions"
+    ),
+    TooManyCopies: Outcome(
+        "too_many_copies",
+        429,
+        CloseCode.TRY_AGAIN_LATER,
+        "Too many subscriptions to the same destination",
+    ),
+    TooMuchOpen: Outcome("too_much_open", 429, CloseCode.TRY_AGAIN_LATER, "Too much is open"),
+    FramesBusy: Outcome(
+        "frames_busy", 429, CloseCode.TRY_AGAIN_LATER, "Too many frames have come in part"
+    ),
     Silent: Outcome("silent", 408, CloseCode.TOO_SLOW, "Nothing is heard of the client"),
-    TooSlow: Outcome("too_slow", 503, CloseCode.TOO_SLOW, "The client does not read fast enough"),
+    TooSlow: Outcome("too_slow", 408, CloseCode.TOO_SLOW, "The client does not read fast enough"),
     Internal: Outcome("internal_error", 500, CloseCode.INTERNAL_ERROR, "The gateway failed"),
     Unavailable: Outcome("unavailable", 503, CloseCode.TRY_AGAIN_LATER, "Try again later"),
     StoreUnavailable: Outcome(
@@ -844,46 +887,10 @@ ERRORS: Final[dict[type[GatewayError], Outcome]] = {
         "broker_unavailable", 503, CloseCode.SERVICE_RESTART, "The broker is not available"
     ),
     NoCapacity: Outcome("no_capacity", 503, CloseCode.TRY_AGAIN_LATER, "No capacity left"),
-    RoomBusy: Outcome(
-        "room_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too much is posted to this room"
-    ),
-    TooManyOfUser: Outcome(
-        "too_many_of_user", 429, CloseCode.TRY_AGAIN_LATER, "Too many connections of one user"
-    ),
-    SubscriptionsFull: Outcome(
-        "subscriptions_full", 503, CloseCode.TRY_AGAIN_LATER, "Too many subscriptions"
-    ),
-    TooManyUnknown: Outcome(
-        "too_many_unknown",
-        503,
-        CloseCode.TRY_AGAIN_LATER,
-        "Too many connections have not authenticated yet",
-    ),
-    TooManyHttp: Outcome(
-        "too_many_connections", 503, CloseCode.TRY_AGAIN_LATER, "Too many HTTP connections"
-    ),
-    JoinsWait: Outcome(
-        "joins_wait", 503, CloseCode.TRY_AGAIN_LATER, "Too many enter the room at once"
-    ),
-    TooManyKnocks: Outcome(
-        "too_many_knocks", 503, CloseCode.TRY_AGAIN_LATER, "Too many wait at the door"
-    ),
     LoginsWait: Outcome(
         "logins_wait", 503, CloseCode.TRY_AGAIN_LATER, "Too many logins are waiting"
     ),
-    TooManyDashboards: Outcome(
-        "too_many_dashboards", 429, CloseCode.TRY_AGAIN_LATER, "Too many open dashboards"
-    ),
-    TooManyCopies: Outcome(
-        "too_many_copies",
-        429,
-        CloseCode.TRY_AGAIN_LATER,
-        "Too many subscriptions to the same destination",
-    ),
     PostsBusy: Outcome("posts_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many posts at once"),
-    FramesBusy: Outcome(
-        "frames_busy", 503, CloseCode.TRY_AGAIN_LATER, "Too many frames have come in part"
-    ),
     PublishingBehind: Outcome(
         "publishing_behind", 503, CloseCode.TRY_AGAIN_LATER, "Too many messages wait for the broker"
     ),

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from heapq import heappop, heappush
 from itertools import count
 from math import exp
-from typing import Final
+from typing import Final, Protocol
 
 from broker.timing.readings import Monotonic
 from gateway.budget.addresses import network_of
@@ -35,8 +35,11 @@ MUCH: Final = 0.03
 #: Seconds that "lately" means: what was had counts less and less.
 _LATELY: Final = 0.25
 #: Turns of the loop between two with work for clients that ask for much. A post needs two dozen of
-#: its own, and passes most of them by. One without any work takes some microseconds.
+#: its own, and passes most of them by.
 BETWEEN: Final = 8
+#: Seconds that they wait instead where turns of the loop are empty: the others have what they want,
+#: and turning the loop for nothing would take the processor from threads and from RabbitMQ.
+PAUSE: Final = 0.001
 #: For each second that threads compute for a client that asks for much, seconds in which it begins
 #: nothing while somebody else is about: a thread takes the interpreter from the loop whenever that
 #: waits for its sockets, so turns of the loop are no measure for it.
@@ -66,6 +69,16 @@ _CAPACITY: Final = 10_000
 Turn = Callable[[], None]
 
 
+class Line(Protocol):
+    """A connection among those of one share, which take turns as shares do: behind one address
+    there may be a school, and one of its machines must not make the others wait.
+
+    ``had``: the time that it has had, on the share's own scale. 0 where the share is another one.
+    """
+
+    had: float
+
+
 def share_key(user: str | None, address: str) -> Hashable:
     """The key of a client's share: the user; as long as that is unknown, the address, of an IPv6
     address its network."""
@@ -87,6 +100,10 @@ class Waiting:
 class Share:
     """One client's share: all connections of a user, or of unknown clients at one address.
 
+    ``waiting``: its turns that wait, as a heap: the time that their connection has had, their
+    order, and the connection, if it is known. ``begin`` is where on the scale of its connections
+    whoever comes now starts, with credit, ``end`` the most that one has had.
+
     ``tag`` is the time that it has had, on the rotation's own scale. Of equal tags the ``rank``,
     which is the order in which they came, decides. The tag stays as it is while the share waits;
     what it has meanwhile is ``owed``. ``request`` is the time that its next request will probably
@@ -98,7 +115,9 @@ class Share:
 
     __slots__ = (
         "at",
+        "begin",
         "computing",
+        "end",
         "lately",
         "owed",
         "rank",
@@ -111,13 +130,35 @@ class Share:
 
     def __init__(self) -> None:
         self.tag = self.owed = self.lately = self.at = self.refused_at = 0.0
-        self.computing = self.rests_until = 0.0
+        self.computing = self.rests_until = self.begin = self.end = 0.0
         self.request = REQUEST
         self.rank = 0
-        self.waiting: deque[Waiting] = deque()
+        self.waiting: list[tuple[float, int, Waiting, Line | None]] = []
 
     def __lt__(self, other: Share) -> bool:
         return (self.tag, self.rank) < (other.tag, other.rank)
+
+    def add(self, waiting: Waiting, line: Line | None, rank: int) -> None:
+        """Let a turn wait. Without a line it comes as one that has had its credit."""
+        had = self.begin
+        if line is not None:
+            had = line.had = max(line.had, had - CREDIT)
+        heappush(self.waiting, (had, rank, waiting, line))
+
+    def next(self) -> tuple[Waiting, Line | None]:
+        """Take out the turn of the connection that has had least."""
+        had, _, waiting, line = heappop(self.waiting)
+        self.begin = max(self.begin, had)
+        return waiting, line
+
+    def count(self, seconds: float, line: Line | None) -> None:
+        """Count what a connection has had."""
+        if line is not None:
+            line.had = max(line.had, self.begin - CREDIT) + seconds
+            self.end = max(self.end, line.had)
+        if not self.waiting:
+            # What one had while no other waited is not held against it later.
+            self.begin = max(self.begin, self.end)
 
 
 class Rotation:
@@ -139,7 +180,7 @@ class Rotation:
         #: nobody else asked is not held against them later.
         self._highest = 0.0
         #: What has come while turns were served: it has to wait for the next turn of the loop.
-        self._later: list[tuple[Waiting, Share]] = []
+        self._later: list[tuple[Waiting, Share, Line | None]] = []
         self._serving = False
         #: Seconds of work in this turn of the loop, and those of probes among them.
         self._spent = self._probed = 0.0
@@ -148,6 +189,10 @@ class Rotation:
         #: Until when somebody who asks for little is about.
         self._company = 0.0
         self._scheduled = False
+        #: Ends a pause of those who ask for much, while turns of the loop are empty; and whether
+        #: one has ended.
+        self._pause: asyncio.TimerHandle | None = None
+        self._has_paused = False
         self._shares: OrderedDict[Hashable, Share] = OrderedDict()
 
     def share(self, key: Hashable) -> Share:
@@ -175,11 +220,11 @@ class Rotation:
         self._company = self.clock() + _ABOUT
         return True
 
-    def work(self, turn: Turn, share: Share) -> None:
+    def work(self, turn: Turn, share: Share, line: Line | None = None) -> None:
         """Do work that :meth:`may_work`, and count it for the share."""
         began = self._cpu()
         turn()
-        self.charge(self._cpu() - began, share)
+        self.charge(self._cpu() - began, share, line)
 
     def spend(self, seconds: float) -> None:
         """Count work that was done at once, or that a turn has only begun."""
@@ -187,13 +232,14 @@ class Rotation:
         if self._spent > _NEGLIGIBLE and not (self._scheduled or self._serving):
             self._schedule()
 
-    def may_probe(self) -> bool:
+    def may_probe(self, share: Share) -> bool:
         """Count a probe that is answered at once, though others wait. False: there are too many of
-        them in this turn of the loop, which they would have for themselves; it has to wait."""
-        if self._probed >= PROBING:
+        them in this turn of the loop, which they would have for themselves, or from there, whose
+        ``share`` of probes it is; it has to wait."""
+        if self._probed >= PROBING or self.asks_for_much(share):
             return False
         self._probed += REQUEST
-        self.spend(REQUEST)
+        self.charge(REQUEST, share)
         return True
 
     def learn(self, seconds: float, share: Share) -> None:
@@ -204,9 +250,10 @@ class Rotation:
         """Expect of the share's next requests that threads compute for as long as for this one."""
         share.computing += _WEIGHT * (seconds - share.computing)
 
-    def charge(self, seconds: float, share: Share) -> None:
+    def charge(self, seconds: float, share: Share, line: Line | None = None) -> None:
         """Count work for the share that was not done in one of its turns."""
         self.charge_too(seconds, share)
+        share.count(seconds, line)
         self.spend(seconds)
 
     def charge_too(self, seconds: float, share: Share) -> None:
@@ -226,20 +273,21 @@ class Rotation:
             until = max(share.rests_until, now) + REST * seconds
             share.rests_until = min(until, now + LONGEST_REST)
 
-    def wait(self, turn: Turn, share: Share) -> Waiting:
-        """Call ``turn`` in a later turn of the loop. It may :meth:`spend`."""
+    def wait(self, turn: Turn, share: Share, line: Line | None = None) -> Waiting:
+        """Call ``turn`` in a later turn of the loop. It may :meth:`spend`. ``line``: the connection
+        that asks."""
         waiting = Waiting(turn)
         if self._serving:
-            self._later.append((waiting, share))
+            self._later.append((waiting, share, line))
         else:
-            self._add(waiting, share)
+            self._add(waiting, share, line)
         return waiting
 
-    def _add(self, waiting: Waiting, share: Share) -> None:
+    def _add(self, waiting: Waiting, share: Share, line: Line | None) -> None:
         if not share.waiting:
             share.tag = max(share.tag, self._virtual - CREDIT)
             self._queue(share)
-        share.waiting.append(waiting)
+        share.add(waiting, line, next(self._ranks))
         if self._heap and not self._scheduled:
             self._schedule()
 
@@ -262,37 +310,50 @@ class Rotation:
         self._scheduled = True
         asyncio.get_running_loop().call_soon(self._next)
 
+    def _paused(self) -> None:
+        self._pause = None
+        self._has_paused = True
+        if not self._scheduled:
+            self._next()
+
     def _next(self) -> None:
+        is_empty = self._spent <= _NEGLIGIBLE
         self._scheduled = False
         self._spent = self._probed = 0.0
         self._turns += 1
         self._serving = True
         try:
-            for_all = self._turns > BETWEEN or self.clock() >= self._company
+            for_all = self._turns > BETWEEN or self._has_paused or self.clock() >= self._company
             while self._heap and self._spent < TURN:
                 if not self.asks_for_much(self._heap[0]):
                     self._company = self.clock() + _ABOUT
                 elif for_all:
-                    self._turns = 0
+                    self._turns, self._has_paused = 0, False
                 else:
                     break
                 self._serve(heappop(self._heap))
         finally:
             self._serving = False
             later, self._later = self._later, []
-            for waiting, share in later:
-                self._add(waiting, share)
+            for waiting, share, line in later:
+                self._add(waiting, share, line)
             if not self._heap:
                 self._virtual = max(self._virtual, self._highest)
             # Only now: behind what the turns have begun, so that a client whose request is over in
             # its first step may ask for the next one before others are served.
-            if (self._heap or self._spent > _NEGLIGIBLE) and not self._scheduled:
+            if self._scheduled:
+                pass
+            elif self._spent > _NEGLIGIBLE or (self._heap and not is_empty):
                 self._schedule()
+            elif self._heap and self._pause is None:
+                # Only those wait who ask for much, and nobody else wants anything.
+                self._pause = asyncio.get_running_loop().call_later(PAUSE, self._paused)
 
     def _serve(self, share: Share) -> None:
         comes_anew = share.tag <= self._virtual
         self._virtual = max(self._virtual, share.tag)
-        turn = share.waiting.popleft().turn
+        waiting, line = share.next()
+        turn, taken = waiting.turn, 0.0
         try:
             if turn is not None:
                 before, began, cpu = self._spent, self.clock(), self._cpu()
@@ -305,6 +366,7 @@ class Rotation:
                     self._virtual += taken / (len(self._heap) + 1)
                 self._spent += self.clock() - began
         finally:
+            share.count(taken, line)
             share.tag += share.owed
             share.owed = 0.0
             self._highest = max(self._highest, share.tag)

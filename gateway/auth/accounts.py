@@ -18,11 +18,13 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from gateway.auth.guesses import Guesses
+from gateway.budget.addresses import network_of
 from gateway.budget.budgets import Budgets
 from gateway.budget.table import WAITING_LOGINS, Scope
 from gateway.domain.guest import account_name
 from gateway.domain.identity import Identity
-from gateway.errors import LoginsWait, NotAuthenticated
+from gateway.errors import LoginsWait, NotAuthenticated, TooManyLogins
+from gateway.fair_turns import FairTurns
 
 #: Parameters of a new hash: OWASP's choice for Argon2id on one processor (Password Storage Cheat
 #: Sheet), some 20 ms. RFC 9106's first choice takes four processors at once, which others need.
@@ -43,6 +45,8 @@ _LONGEST_REST: Final = 0.25
 _FIRST_ESTIMATE: Final = 0.05
 #: The weight of a new measurement in the mean.
 _NEWEST: Final = 0.1
+#: Seconds that a login waits for its turn.
+_LONGEST_WAIT: Final = 60.0
 #: Seconds: the bounds of ``retry_after``.
 _SOONEST: Final = 1.0
 _LATEST: Final = 60.0
@@ -76,9 +80,11 @@ class AccountSource(Protocol[A]):
 
 
 class Accounts(Generic[A]):
-    """The checking of passwords, one after the other; ``budgets`` say how many may wait.
+    """The checking of passwords, one after the other and one address after the other; ``budgets``
+    say how many may wait.
 
-    ``guesses`` decides who may try. Close it at the end.
+    ``guesses`` decides who may try; whoever has logged in from an address before comes first there.
+    Close it at the end.
     """
 
     def __init__(
@@ -95,6 +101,9 @@ class Accounts(Generic[A]):
             time_cost=TIME_COST, memory_cost=MEMORY_KIB, parallelism=1
         )
         self._places = budgets.cap(WAITING_LOGINS)
+        self._turns = FairTurns(THREADS, of_user=THREADS)
+        #: Those who wait for their turn.
+        self._waiting: dict[asyncio.Task[Any], asyncio.AbstractEventLoop] = {}
         self._seconds = _FIRST_ESTIMATE
         #: By ``time.monotonic``: before then the thread rests. Only the thread touches it.
         self._rested = -math.inf
@@ -132,7 +141,8 @@ class Accounts(Generic[A]):
                 self.guesses.wrong(address, name or user)
             return right
 
-        if not await self._off_the_loop(attempt) or account is None:
+        known = self.guesses.trusts(address, name or user)
+        if not await self._off_the_loop(attempt, address=address, known=known) or account is None:
             raise NotAuthenticated(_WRONG)
         # Waiting logins come first; this account will be rehashed at another login.
         if self._hasher.check_needs_rehash(account.password_hash) and not self.waiting:
@@ -144,7 +154,11 @@ class Accounts(Generic[A]):
         return await self._off_the_loop(lambda: self._hasher.hash(_encoded(password)))
 
     def close(self) -> None:
-        """Stop checking passwords; waiting ones are not checked any more."""
+        """Stop checking passwords; waiting ones are not checked any more. May be called in another
+        thread."""
+        for task, loop in list(self._waiting.items()):
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
         self._lane.shutdown(wait=True, cancel_futures=True)
 
     async def _rehash(self, account: A, password: str) -> A:
@@ -163,13 +177,30 @@ class Accounts(Generic[A]):
         except VerifyMismatchError:
             return False
 
-    async def _off_the_loop(self, work: Callable[[], T]) -> T:
+    async def _off_the_loop(
+        self, work: Callable[[], T], *, address: str = "", known: bool = False
+    ) -> T:
+        network = network_of(address)
         try:
-            place = self._places.take()
-        except LoginsWait as error:
-            error.retry_after = min(max(_SOONEST, self.waiting * self._seconds), _LATEST)
+            place = self._places.take(network or None)
+        except (LoginsWait, TooManyLogins) as error:
+            error.retry_after = self._until_free
             raise
-        loop = asyncio.get_running_loop()
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None  # noqa: S101 - a coroutine runs in one
+        self._waiting[task] = loop
+        try:
+            await self._turns.begin(network, urgent=known, within=_LONGEST_WAIT)
+        except TimeoutError:
+            place.give_back()
+            raise LoginsWait(
+                "too many logins wait before yours; try again", retry_after=self._until_free
+            ) from None
+        except BaseException:
+            place.give_back()
+            raise
+        finally:
+            del self._waiting[task]
 
         def measured() -> T:
             # Before the work and not after it: nobody waits for the rest after their own login.
@@ -183,15 +214,29 @@ class Accounts(Generic[A]):
                 self._rested = ended + rest
                 self._seconds += _NEWEST * (ended - begun + rest - self._seconds)
 
+        def ended() -> None:
+            place.give_back()
+            self._turns.end(network)
+
         def done(_: Future[T]) -> None:
             # The loop is closed if a command that hashed was interrupted.
             with suppress(RuntimeError):
-                loop.call_soon_threadsafe(place.give_back)
+                loop.call_soon_threadsafe(ended)
 
-        future = self._lane.submit(measured)
+        try:
+            future = self._lane.submit(measured)
+        except RuntimeError:
+            # It was closed meanwhile.
+            ended()
+            raise asyncio.CancelledError from None
         # A caller that gives up frees its place only when the thread is free as well.
         future.add_done_callback(done)
         return await asyncio.wrap_future(future)
+
+    @property
+    def _until_free(self) -> float:
+        """Seconds after which to try again."""
+        return min(max(_SOONEST, self.waiting * self._seconds), _LATEST)
 
     @property
     def waiting(self) -> int:

@@ -87,9 +87,10 @@ class Guesses:
     """Recent failed logins: by address, by account, and by both.
 
     The ``budgets`` say how many failures are accepted from one address; valid logins are
-    not counted, so a school behind one address never notices. After some wrong passwords from
-    anywhere an account is slowed down for everybody, except for addresses from which it has logged
-    in before: its owner goes on.
+    not counted, so a school behind one address never notices. Nor does somebody who has logged in
+    from there before, when a neighbour's program fails all the time. After some wrong passwords
+    from anywhere an account is slowed down for everybody, except for addresses from which it has
+    logged in before: its owner goes on.
 
     Nobody is locked out for good. An address that was wrong at the account waits with all that
     were; one that never was has turns of its own, which an attacker can take once with each
@@ -111,12 +112,18 @@ class Guesses:
         """Check that an attempt may be made; ``user`` None: with a token. Raises
         :class:`TooManyGuesses` with the seconds to wait."""
         with self._lock:
-            self._addresses.check(address)
+            if user is None or not self.trusts(address, user):
+                self._addresses.check(address)
             if user is not None and (wait := self._wait(address, user)):
                 raise TooManyGuesses(
                     "too many wrong passwords for this account; wait before the next one",
                     retry_after=wait,
                 )
+
+    def trusts(self, address: str, user: str) -> bool:
+        """Whether the user has logged in from there before."""
+        with self._lock:
+            return (user, network_of(address)) in self._trusted
 
     def _wait(self, address: str, user: str) -> float:
         now, pair = self._clock(), (user, network_of(address))

@@ -142,7 +142,7 @@ UNKNOWN_CONNECTIONS: Final = Budget(
         Limit(
             Scope.ALL,
             ("unknown_connections",),
-            TooManyUnknown,
+            NoCapacity,
             "{most} connections have not sent CONNECT yet",
             retry_after=2.0,
         ),
@@ -226,7 +226,7 @@ HTTP_CONNECTIONS: Final = Budget(
         Limit(
             Scope.ALL,
             ("http_connections",),
-            TooManyHttp,
+            NoCapacity,
             "the limit of {most} HTTP connections is reached",
             retry_after=2.0,
         ),
@@ -654,6 +654,13 @@ WAITING_LOGINS: Final = Budget(
     "passwords that are being checked, or wait for it",
     Form.CAP,
     (
+        Limit(
+            Scope.ADDRESS,
+            ("waiting_logins_per_address",),
+            TooManyLogins,
+            "{most} logins from your address wait before yours; try again",
+            retry_after=10.0,
+        ),
         Limit(
             Scope.ALL,
             ("waiting_logins",),

@@ -15,8 +15,9 @@ from gateway.errors import Invalid
 
 MEDIA_TYPE: Final = "application/json"
 
-#: Wrong fields that an error names.
+#: Wrong fields that an error names, and that there may be so that it names any.
 _MANY: Final = 10
+_MOST_FAULTS: Final = 200
 #: The beginning of pydantic's messages.
 _SHOULD: Final = re.compile(r"^\w+ should ")
 
@@ -49,6 +50,9 @@ def validate(model: type[BodyT], value: dict[str, Any]) -> BodyT:
     try:
         return model.model_validate(value)
     except ValidationError as error:
+        if (count := error.error_count()) > _MOST_FAULTS:
+            # Nor are they described: a list may have thousands, in each of its items.
+            raise Invalid(f"{count} fields are wrong or unknown") from None
         # ``include_input=False``: a refused value may be a password.
         faults = error.errors(include_input=False, include_url=False)
         raise Invalid("; ".join(_fault(fault["loc"], fault) for fault in faults[:_MANY])) from None

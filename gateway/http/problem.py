@@ -12,6 +12,7 @@ from gateway.errors import (
     Internal,
     Invalid,
     MethodNotAllowed,
+    RateLimited,
     TooLarge,
     Unavailable,
     UnknownPath,
@@ -60,7 +61,7 @@ def headers(error: GatewayError) -> dict[str, str]:
     challenge."""
     found = {"Content-Type": MEDIA_TYPE}
     retry_after = error.retry_after
-    if retry_after is None and isinstance(error, Unavailable):
+    if retry_after is None and isinstance(error, RateLimited | Unavailable):
         retry_after = _TRY_AGAIN
     if retry_after is not None:
         # RFC 9110, section 10.2.3: an integer; rounded up, or the client would come too early.

@@ -31,7 +31,7 @@ from gateway.budget.rank import Rank
 from gateway.budget.table import HTTP_CONNECTIONS, HTTP_CONNECTS, Scope
 from gateway.config import UNIX
 from gateway.descriptors import lowest_free
-from gateway.errors import GatewayError, Invalid, TooManyConnects, TooManyHttp, outcome
+from gateway.errors import GatewayError, Invalid, NoCapacity, TooManyConnects, outcome
 from gateway.http.caller import nearest
 from gateway.http.lingering import Lingering
 from gateway.http.open_connections import Open
@@ -48,6 +48,8 @@ logger = logging.getLogger(__name__)
 #: Unlike the loop's clock, it advances within a turn of the loop.
 _now: Monotonic = time.monotonic
 
+#: The names of the limits on connections, that of an address first.
+_OF_PLACES: Final = tuple(map(HTTP_CONNECTIONS.met, HTTP_CONNECTIONS.limits))
 #: The beginnings of RabbitMQ's questions.
 _QUESTIONS: Final = (b"GET /broker/auth/", b"POST /broker/auth/")
 #: Connections without a free place whose requests are read all the same, because one may be a
@@ -155,8 +157,9 @@ class Capacity:
         )
 
     def count(self, error: GatewayError) -> None:
-        """Count a refusal that no room could be made for."""
-        self._connections.count(error)
+        """Count a refusal for want of a place; one for another reason is counted already."""
+        if error.budget in _OF_PLACES:
+            self._connections.count(error)
 
     def hold(self, address: str) -> Lease:
         """Take a place."""
@@ -205,9 +208,7 @@ class FixedCapacity:
     def refusal(self, _: str) -> GatewayError | None:
         if self._places.taken(IN_ALL) < self._most:
             return None
-        return TooManyHttp(
-            f"the limit of {self._most} HTTP connections is reached", retry_after=2.0
-        )
+        return NoCapacity(f"the limit of {self._most} HTTP connections is reached", retry_after=2.0)
 
     def count(self, error: GatewayError) -> None:
         """Count nothing: it is no client's budget."""
@@ -225,7 +226,7 @@ def _headers(head: bytes) -> HTTPHeaders:
 
 
 def _no_descriptor() -> GatewayError:
-    return TooManyHttp("the gateway has no file descriptor left", retry_after=2.0)
+    return NoCapacity("the gateway has no file descriptor left", retry_after=2.0)
 
 
 def _has_left(connection: socket.socket) -> bool:
@@ -440,7 +441,7 @@ class Server(HTTPServer):
             return error
         if (full := self._no_room(where)) is None:
             return None
-        if full.budget == HTTP_CONNECTIONS.met(HTTP_CONNECTIONS.limits[0]):
+        if full.budget == _OF_PLACES[0]:
             self._close_one_that_waits(_FULL_FROM, where)
         else:
             self._close_one_that_waits(_FULL)
@@ -639,7 +640,7 @@ class Server(HTTPServer):
 
     def _note(self, where: str, error: GatewayError) -> None:
         row = outcome(error)
-        if self._capacity is not None and isinstance(error, TooManyHttp):
+        if self._capacity is not None:
             self._capacity.count(error)
         self._events.note(
             Kind.REFUSAL,

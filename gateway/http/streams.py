@@ -27,6 +27,7 @@ from gateway.errors import (
     HeadTooSlow,
     Invalid,
     NoCapacity,
+    RateLimited,
 )
 from gateway.http import problem
 from gateway.http.lingering import Lingering
@@ -43,6 +44,11 @@ HEAD_LINES: Final = 128
 #: as much as a short request does.
 CHUNKS: Final = 16
 CHUNK_BYTES: Final = 1024
+#: Pieces in which a head, or a body, may come before each further one waits for a turn, and one
+#: more for each so many bytes of a body. Reading one costs as much as reading a whole head, and a
+#: thousand connections that send a byte each would have the loop for themselves.
+PIECES: Final = 8
+PIECE_BYTES: Final = 1024
 #: Seconds of the loop's time that a chunk counts for.
 _CHUNK: Final = 0.000_1
 #: Seconds from a head's first byte to its last; for the first request of a connection, from the
@@ -54,6 +60,9 @@ IDLE_SECONDS: Final = 75.0
 #: those that have given up were served all the same, whoever came after them would give up, too,
 #: long after there is time for all again.
 TURN_SECONDS: Final = 10.0
+#: Requests of one client that may wait at a time, before it is its own doing that one waits for too
+#: long: a page has six connections.
+_OF_ONE: Final = 24
 #: Seconds until one that had none should come again.
 _AFTER_NO_TURN: Final = 5.0
 #: A body may take so many seconds, and one more for each so many of its bytes that have come; but
@@ -127,6 +136,8 @@ class Guarded(IOStream):
     _unsent = 0
     _rotation: Rotation | None = None
     _share: Share | None = None
+    #: The time that the connection has had, among those of its share.
+    had = 0.0
     #: Seconds of the loop's time that the request has had, and those that were counted.
     _has_had = _counted = 0.0
     #: Seconds that threads have computed for the request, and those that its client rests for.
@@ -143,6 +154,10 @@ class Guarded(IOStream):
     _listens = False
     #: Whether the kernel sends what is small at once.
     _has_no_delay = False
+    #: Pieces of the head, or of the body, that have come; and the turn that the next one waits for.
+    _pieces = 0
+    _next_piece: Waiting | None = None
+    _has_piece = False
 
     def guard(self, guardian: Guardian, address: str) -> None:
         """Guard the new connection from ``address`` from now on."""
@@ -179,7 +194,11 @@ class Guarded(IOStream):
         if share is not self._share:
             # Whoever opens a connection for each request has it all as somebody unknown.
             self._rotation.charge_too(max(self._counted, self._has_had), share)
-            self._share = share
+            self._move_to(share)
+
+    def _move_to(self, share: Share) -> None:
+        if share is not self._share:
+            self._share, self.had = share, 0.0
 
     async def next_turn(self) -> None:
         """Wait for the next turn: for a request that has had one already."""
@@ -188,7 +207,7 @@ class Guarded(IOStream):
             await asyncio.sleep(0)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        rotation.wait(partial(_go_on, turn, rotation), share)
+        rotation.wait(partial(_go_on, turn, rotation), share, self)
         await turn
         # What the turn was estimated at is counted with it.
         self._has_had, self._counted = 0.0, REQUEST
@@ -212,7 +231,7 @@ class Guarded(IOStream):
         self._has_had += seconds
         if rotation is None or share is None or self._has_had <= self._counted:
             return
-        rotation.charge(self._has_had - self._counted, share)
+        rotation.charge(self._has_had - self._counted, share, self)
         if self._is_handled:
             rotation.learn(self._has_had, share)
         self._counted = self._has_had
@@ -255,6 +274,9 @@ class Guarded(IOStream):
         """Guard it no longer: it is closed, or has become a WebSocket."""
         self._guardian = None
         self._stop_timers()
+        if self._next_piece is not None:
+            self._next_piece.cancel()
+            self._next_piece = None
         if not self.closed():
             with suppress(OSError):
                 self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT, 0)
@@ -292,7 +314,7 @@ class Guarded(IOStream):
             # Its error would hold this frame, and this frame the error.
             del head
         if self._whose is not None:
-            self._share = rotation.share(self._whose(found))
+            self._move_to(rotation.share(self._whose(found)))
         share = self._share
         if share is None:
             return found
@@ -300,26 +322,28 @@ class Guarded(IOStream):
         self._counted += share.request
         self._rested = share.computing
         if self._guardian is not None and found.startswith(self._guardian.probes.heads):
-            if rotation.may_probe():
-                return found
             # Not behind other requests from there.
             share = rotation.share(("probes", network_of(self.address)))
+            if rotation.may_probe(share):
+                return found
         elif rotation.may_work(share) or (self._at_once and found.startswith(self._at_once)):
-            rotation.charge(share.request, share)
+            rotation.charge(share.request, share, self)
             rotation.rest(share.computing, share)
             return found
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
-        waiting = rotation.wait(partial(_begin, turn, rotation, share), share)
+        waiting = rotation.wait(partial(_begin, turn, rotation, share), share, self)
         end = loop.call_later(TURN_SECONDS, _give_up, turn, waiting)
         try:
             has_turn = await turn
         finally:
             end.cancel()
         if not has_turn:
-            rotation.charge(REQUEST, share)
+            rotation.charge(REQUEST, share, self)
+            # Behind many of its own it waits for these, and not for the gateway.
+            kind = RateLimited if len(share.waiting) > _OF_ONE else NoCapacity
             self._tell(
-                NoCapacity(
+                kind(
                     f"the request had no turn within {TURN_SECONDS:g} s", retry_after=_AFTER_NO_TURN
                 )
             )
@@ -337,7 +361,7 @@ class Guarded(IOStream):
         # The size of a chunk.
         self._chunks += 1
         if self._rotation is not None and self._share is not None:
-            self._rotation.charge(_CHUNK, self._share)
+            self._rotation.charge(_CHUNK, self._share, self)
         if self._chunks > CHUNKS + self._body_bytes / CHUNK_BYTES:
             self._tell(
                 Invalid(
@@ -377,6 +401,11 @@ class Guarded(IOStream):
         return self._listens or super().reading()
 
     def _handle_events(self, fd: Any, events: int) -> None:
+        if events & IOLoop.READ and not self._has_piece and self._has_to_wait():
+            self._ignore(IOLoop.READ)
+            events &= ~IOLoop.READ
+            if not events:
+                return
         began = thread_time()
         if self._read_future is None:
             # Something came that nobody waits for yet.
@@ -384,10 +413,35 @@ class Guarded(IOStream):
             if self._read_buffer_size:
                 events &= ~IOLoop.READ
         super()._handle_events(fd, events)
-        self.has_taken(thread_time() - began)
+        if not self._has_piece:
+            self.has_taken(thread_time() - began)
         if self._has_ended and not self.closed() and not self.reading():
             # An end that has been seen would be reported in each turn of the loop.
             self._ignore(IOLoop.READ)
+
+    def _has_to_wait(self) -> bool:
+        """Whether what has come is to be read in a later turn: it comes in many pieces."""
+        rotation, share = self._rotation, self._share
+        if self._next_piece is not None:
+            return True
+        self._pieces += 1
+        if rotation is None or share is None:
+            return False
+        if self._pieces <= PIECES + self._body_bytes // PIECE_BYTES or rotation.may_work(share):
+            return False
+        self._next_piece = rotation.wait(self._take_piece, share, self)
+        return True
+
+    def _take_piece(self) -> None:
+        self._next_piece = None
+        if self.closed() or self._guardian is None:
+            return
+        self._has_piece = True
+        try:
+            # The rotation counts its time.
+            self._handle_events(self.fileno(), IOLoop.READ)
+        finally:
+            self._has_piece = False
 
     def _ignore(self, events: int) -> None:
         if self._state is not None and self._state & events:
@@ -503,6 +557,7 @@ class Guarded(IOStream):
     def _head_is_over(self, _: asyncio.Future[bytes]) -> None:
         self._awaits_head = self._is_dispensable = False
         self._body_began, self._body_bytes, self._chunks = None, self._read_buffer_size, 0
+        self._pieces = 0
         if self._body_timer is not None:
             # That of the request before, which would end this one's body at its own time.
             self._body_timer.cancel()

@@ -76,6 +76,7 @@ class Transport:
         "closed",
         "coming",
         "frames_out",
+        "had",
         "listening",
         "received_at",
         "sent_at",
@@ -113,6 +114,8 @@ class Transport:
         #: The turn that it waits for, to be read.
         self._turn: Waiting | None = None
         self.share = share
+        #: The time that it has had, among the connections of its share.
+        self.had = 0.0
         #: Whether nothing is written any more; :attr:`_gone`: whether the socket is closed, too.
         self.closed = self._gone = False
         self.listening = False
@@ -134,6 +137,10 @@ class Transport:
         after :meth:`close`."""
         self._received, self._lost = received, lost
         self.listen()
+
+    def move_to(self, share: Share) -> None:
+        """Take turns with the connections of another share from now on."""
+        self.share, self.had = share, 0.0
 
     def listen(self) -> None:
         """Go on reading after :meth:`hold`."""
@@ -306,9 +313,9 @@ class Transport:
         if not self._rotation.may_work(self.share):
             self.hold()
             self._leave_poll()
-            self._turn = self._rotation.wait(self._have_turn, self.share)
+            self._turn = self._rotation.wait(self._have_turn, self.share, self)
             return
-        self._rotation.work(self._read, self.share)
+        self._rotation.work(self._read, self.share, self)
 
     def _have_turn(self) -> None:
         self._turn = None

@@ -141,6 +141,10 @@ def problem_codes() -> str:
         "What the gateway refuses has a `code`: in a problem document (RFC 9457) by HTTP, in the"
         " header `message` of an ERROR frame by STOMP, which a close code follows.",
         "",
+        "429 is for what one user, connection, room or address has too much of, 503 for what this"
+        " gateway, RabbitMQ or the database cannot do for anybody now, so that a load balancer may"
+        " ask another gateway. Both say in `Retry-After` when to come again.",
+        "",
     ]
     lines += _table(
         ("code", "status", "close code", "meaning", "what to do"),
@@ -301,7 +305,7 @@ _OF_ALL: Final = frozenset(
     | {"origin_refused", "host_refused", "draining", "not_authenticated", "token_expired"}
     | {"token_invalid", "session_ended", "user_changed", "kept_out", "too_many_guesses"}
     | {"too_many_logins", "logins_wait", "identity_unavailable", "store_unavailable"}
-    | {"unavailable", "no_capacity"}
+    | {"unavailable", "no_capacity", "rate_limited"}
 )
 
 

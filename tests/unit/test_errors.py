@@ -11,6 +11,7 @@ import pytest
 
 from gateway import errors
 from gateway.errors import ERRORS, GatewayError, outcome
+from gateway.http import problem
 
 _PROJECT: Final = Path(__file__).parents[2]
 
@@ -72,6 +73,18 @@ def test_statuses_are_errors_and_close_codes_may_be_sent(kind: type[GatewayError
     row = ERRORS[kind]
     assert 400 <= row.status < 600
     assert row.close_code not in (1005, 1006, 1015)
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_503_is_what_nobody_gets_now_and_429_what_somebody_has_too_much_of(
+    kind: type[GatewayError],
+) -> None:
+    """A load balancer takes 503 as the gateway's failure. Both say when to come again."""
+    status = ERRORS[kind].status
+    assert (status == 503) is issubclass(kind, errors.Unavailable)
+    assert (status == 429) is issubclass(kind, errors.RateLimited)
+    if status in {429, 503}:
+        assert "Retry-After" in problem.headers(kind("for now"))
 
 
 def test_a_kind_made_elsewhere_is_told_as_its_parent() -> None:

@@ -20,8 +20,10 @@ from gateway.errors import (
     Internal,
     Invalid,
     NetworkRefused,
+    NoCapacity,
     NotAuthenticated,
     OriginRefused,
+    RateLimited,
     Refused,
     Removed,
     RoomReplaced,
@@ -36,8 +38,9 @@ from gateway.http.contract.operation import OF_USERS, Operation, Who
 #: Of whatever comes by HTTP, before anybody looks at what it is.
 _EVERY: Final = frozenset(
     {
-        *(Invalid, UnknownPath, Internal),
-        *(HeadTooLarge, HeadTooSlow, TooLarge, BodyTooSlow, TooManyConnects, TooManyHttp),
+        *(Invalid, UnknownPath, Internal, NoCapacity),
+        *(HeadTooLarge, HeadTooSlow, TooLarge, BodyTooSlow),
+        *(RateLimited, TooManyConnects, TooManyHttp),
     }
 )
 _OF_ROOMS: Final = frozenset({UnknownRoom, Refused, Removed, RoomReplaced})

@@ -142,7 +142,8 @@ class CodeHandler(ApiHandler):
     )
     async def get(self, room: str) -> None:
         number = self.room_number(room)
-        code = await self.services.codes.show(await self.identity(), number)
+        identity, address = await self.identity(), self.caller.address
+        code = await self.services.codes.show(identity, number, address=address)
         if code is None:
             self.set_status(204)
         else:
@@ -158,7 +159,9 @@ class CodeHandler(ApiHandler):
     async def post(self, room: str) -> None:
         number = self.room_number(room)
         identity, wanted = await self.identity(), self.body(NewCode)
-        made = await self.services.codes.make(identity, number, wanted.guests, renew=wanted.renew)
+        made = await self.services.codes.make(
+            identity, number, wanted.guests, renew=wanted.renew, address=self.caller.address
+        )
         self.write_json(self._as_json(made))
 
     @Operation(

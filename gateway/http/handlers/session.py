@@ -113,11 +113,12 @@ class SessionHandler(ApiHandler):
         self.write_json(identity_json(identity))
 
     async def _by_token(self, token: str, address: str) -> Identity:
-        guesses = self.services.accounts.guesses
-        guesses.check(address)
         try:
             return await self.services.credentials.verify(token)
         except NotAuthenticated:
+            # Nobody guesses a signature: a good token is taken whatever neighbours send.
+            guesses = self.services.accounts.guesses
+            guesses.check(address)
             guesses.wrong(address)
             self.services.logins.wrong_token()
             raise

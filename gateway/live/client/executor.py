@@ -268,7 +268,7 @@ class Executor:
         # Those with a login that is shared take turns as those of their address.
         payer = identity.user if identity.login is None else None
         share = self._services.rotation.share(share_key(payer, client.address))
-        self._socket.transport.share = share
+        self._socket.transport.move_to(share)
         sends, wants = (
             max(_SHORTEST_HEART_BEAT, interval) if interval else 0
             for interval in request.heart_beat

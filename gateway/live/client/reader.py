@@ -168,7 +168,8 @@ class Reader:
 
     def _await_turn(self) -> None:
         self._timer = None
-        self._turn = self._rotation.wait(self._go_on, self._socket.transport.share)
+        transport = self._socket.transport
+        self._turn = self._rotation.wait(self._go_on, transport.share, transport)
 
     def _go_on(self) -> None:
         self._turn = None
@@ -195,9 +196,9 @@ class Reader:
             self._consumer.failed(error)
         else:
             self.receipt = None
-            rotation, share = self._rotation, self._socket.transport.share
-            if rotation.may_work(share):
-                rotation.work(partial(self._take, frames), share)
+            rotation, transport = self._rotation, self._socket.transport
+            if rotation.may_work(transport.share):
+                rotation.work(partial(self._take, frames), transport.share, transport)
             else:
                 # Each frame that has to wait would be a way past the others.
                 self._resting = frames
@@ -208,7 +209,8 @@ class Reader:
 
     def _took(self, seconds: float) -> None:
         """Work that has to wait goes on outside of the client's turns, and counts as they do."""
-        self._rotation.charge(seconds, self._socket.transport.share)
+        transport = self._socket.transport
+        self._rotation.charge(seconds, transport.share, transport)
 
     def _computed(self, seconds: float) -> None:
         """So does what threads compute for it, though it takes nothing of a turn of the loop."""

@@ -30,6 +30,7 @@ class Doubt:
         "_new",
         "_proven",
         "_strange",
+        "_wrong",
         "passed",
     )
 
@@ -37,6 +38,7 @@ class Doubt:
         #: The number of the last frame.
         self.passed = 0
         self._proven = self._last = self._last_message = self._answered = self._strange = 0
+        self._wrong = 0
         self._familiar = Familiar() if familiar is None else familiar
         #: The kinds that will be familiar once their first frame is taken, by its number.
         self._new: dict[Kind, int] = {}
@@ -50,10 +52,11 @@ class Doubt:
         message: bool = False,
         answered: bool = False,
         kind: Kind | None = None,
+        wrong: bool = False,
     ) -> int:
         """A frame was passed on; its number. ``message``: it publishes, so that what became of it
         matters to somebody else. ``answered``: RabbitMQ will answer it in its turn. ``kind``: a
-        SEND's, if it has one."""
+        SEND's, if it has one. ``wrong``: it names what there is not, and RabbitMQ will say so."""
         self.passed = self._last = number = self.passed + 1
         if kind not in self._familiar:
             self._strange = number
@@ -61,6 +64,8 @@ class Doubt:
                 self._new.setdefault(kind, number)
         if answered:
             self._answered = number
+        if wrong:
+            self._wrong = number
         if message:
             self._last_message = number
         shown = f"{command} {name[:_LONGEST]!r}" if name else command
@@ -89,6 +94,12 @@ class Doubt:
     def is_strange(self) -> bool:
         """Whether there is one whose like RabbitMQ has not taken before."""
         return self._strange > self._proven
+
+    @property
+    def is_wrong(self) -> bool:
+        """Whether there is one for which RabbitMQ will end the session: until it does, more of them
+        would cost it, and the gateway, for nothing."""
+        return self._wrong > self._proven
 
     @property
     def is_to_be_asked(self) -> bool:

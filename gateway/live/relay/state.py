@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 
 from broker.protocol.stomp import Frame, serialise
-from gateway.errors import BadFrame, NoCapacity
+from gateway.errors import BadFrame, TooMuchOpen
 from gateway.live.destinations import Destination, RoomQueue
 from gateway.live.relay import properties
 from gateway.live.relay.acknowledgements import Deliveries, Noted, Settled, consumer
@@ -403,7 +403,7 @@ class RelayState:
         settled = self.deliveries.read(frame)
         transaction = frame.get("transaction")
         if settled is None or (transaction is not None and transaction not in self._transactions):
-            return self.doubt.sent(frame.command, name)
+            return self.doubt.sent(frame.command, name, wrong=True)
         if transaction is not None:
             self._keep(transaction, frame, settled)
             return self.doubt.passed
@@ -415,7 +415,7 @@ class RelayState:
     def _keep(self, transaction: str, frame: Frame, settled: Settled | None) -> None:
         """Keep an acknowledgement until its transaction is over."""
         if self._together >= ACKNOWLEDGEMENTS:
-            raise NoCapacity(f"at most {ACKNOWLEDGEMENTS} acknowledgements in transactions")
+            raise TooMuchOpen(f"at most {ACKNOWLEDGEMENTS} acknowledgements in transactions")
         frame = Frame(frame.command, frame.headers)
         self._note(_size(frame))
         self._together += 1
@@ -445,7 +445,7 @@ class RelayState:
             return self.doubt.sent(frame.command, None)
         if frame.command == "BEGIN":
             if transaction not in self._transactions and len(self._transactions) >= TRANSACTIONS:
-                raise NoCapacity(f"at most {TRANSACTIONS} open transactions per connection")
+                raise TooMuchOpen(f"at most {TRANSACTIONS} open transactions per connection")
             # RabbitMQ begins one anew that is open, and drops what was in it.
             if transaction in self._transactions:
                 self._end(transaction)
@@ -453,7 +453,7 @@ class RelayState:
             self._transactions[transaction] = []
             return self.doubt.passed
         if transaction not in self._transactions:
-            return self.doubt.sent(frame.command, transaction)
+            return self.doubt.sent(frame.command, transaction, wrong=True)
         together = self._transactions[transaction]
         if frame.command == "COMMIT":
             for acknowledgement, settled in together:
@@ -473,7 +473,7 @@ class RelayState:
 
     def _note(self, size: int) -> None:
         if self._noted_bytes + size > NOTED:
-            raise NoCapacity(
+            raise TooMuchOpen(
                 f"the headers of subscriptions, receipts and transactions have {NOTED} bytes"
             )
         self._noted_bytes += size
@@ -485,7 +485,7 @@ class RelayState:
         owed = self._receipts.get(receipt)
         if owed is None:
             if len(self._receipts) >= RECEIPTS:
-                raise NoCapacity(f"{RECEIPTS} receipts are not answered yet")
+                raise TooMuchOpen(f"{RECEIPTS} receipts are not answered yet")
             self._note(len(receipt))
             self._receipts[receipt] = _Owed(number, proves, first=number)
         else:

@@ -173,7 +173,11 @@ class Uplink:
     @property
     def ready(self) -> bool:
         """Whether frames may be passed on now; see :meth:`wait`."""
-        return self._state not in PAUSED and self._conversation.flowing
+        return (
+            self._state not in PAUSED
+            and self._conversation.flowing
+            and not self._conversation.state.doubt.is_wrong
+        )
 
     @property
     def in_doubt(self) -> bool:
@@ -181,13 +185,16 @@ class Uplink:
         return self._conversation.in_doubt
 
     async def wait(self) -> None:
-        """Wait while the uplink moves or the broker is behind. Returns also when it has ended."""
+        """Wait while the uplink moves, the broker is behind, or is about to refuse something.
+        Returns also when it has ended."""
         while True:
             relay = self._conversation.relay
             if self._moving is not None:
                 await asyncio.wait({self._moving})
             elif relay is not None and not relay.flowing:
                 await relay.drained()
+            elif self._state is State.OPEN and self._conversation.state.doubt.is_wrong:
+                await self._conversation.proofs.change()
             else:
                 return
 

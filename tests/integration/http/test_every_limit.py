@@ -63,8 +63,11 @@ from gateway.errors import (
     PostsBusy,
     RateLimited,
     ReadsBusy,
+    SubscriptionsFull,
     TooManyCopies,
+    TooManyDashboards,
     TooManyExports,
+    TooManyOfUser,
     TooManyPosts,
     TooManyQueues,
     TooManyReads,
@@ -148,7 +151,7 @@ async def present(stage: Stage, user: str | None) -> AsyncIterator[None]:
         await asyncio.sleep(0)
 
 
-async def refuses_one_more(stage: Stage, user: str | None, by: type[Exception]) -> bool:
+async def refuses_one_more(stage: Stage, user: str | None, *by: type[Exception]) -> bool:
     async with present(stage, user):
         try:
             stage.gateway.live.registry.check_capacity(address="1.2.3.4", user=user, rank=Rank.HOST)
@@ -172,11 +175,11 @@ async def frame_bytes(stage: Stage) -> bool:
 
 
 async def connections(stage: Stage) -> bool:
-    return await refuses_one_more(stage, "paul", NoCapacity)
+    return await refuses_one_more(stage, "paul", TooManyOfUser, NoCapacity)
 
 
 async def unknown_connections(stage: Stage) -> bool:
-    return await refuses_one_more(stage, None, TooManyUnknown)
+    return await refuses_one_more(stage, None, TooManyUnknown, NoCapacity)
 
 
 async def login_connections(stage: Stage) -> bool:
@@ -280,7 +283,7 @@ async def subscriptions(stage: Stage) -> bool:
     for id in ("1", "2"):
         try:
             connection.session._subscribe(Subscribe(id, topic, Frame("SUBSCRIBE", (), b"")))
-        except NoCapacity:
+        except SubscriptionsFull:
             return True
     return False
 
@@ -401,7 +404,7 @@ async def dashboards(stage: Stage) -> bool:
     viewer = stage.gateway.admin.dashboard.watch("admin", expires_at=2e9)
     try:
         stage.gateway.admin.dashboard.watch("admin", expires_at=2e9).close()
-    except NoCapacity:
+    except (TooManyDashboards, NoCapacity):
         return True
     else:
         return False
@@ -479,7 +482,7 @@ async def room_knocks(stage: Stage) -> bool:
     for name in ("Mina", "Juno"):
         who = {"code": answer.json["code"], "nickname": name}
         answer_to_knock = await stage.call("POST", "/api/join", json=who)
-    return answer_to_knock.status == 503
+    return answer_to_knock.status == 429
 
 
 async def room_members(stage: Stage) -> bool:
@@ -487,12 +490,14 @@ async def room_members(stage: Stage) -> bool:
     return (await stage.call("PUT", path, user="anna", json={"role": "host"})).status == 409
 
 
-def full(budget: Budget, amount: int, call: Callable[[Stage], Awaitable[int]]) -> Proof:
-    """A proof for a cap: with so much held, the call is refused."""
+def full(
+    budget: Budget, amount: int, call: Callable[[Stage], Awaitable[int]], *keys: str, by: int = 503
+) -> Proof:
+    """A proof for a cap: with so much held by the keys, the call is refused."""
 
     async def counts(stage: Stage) -> bool:
-        with stage.budgets.cap(budget).hold(amount=amount):
-            return await call(stage) == 503
+        with stage.budgets.cap(budget).hold(*keys, amount=amount):
+            return await call(stage) == by
 
     return counts
 
@@ -645,7 +650,8 @@ PROOFS: Final[dict[str, tuple[float, Callable[[Stage], Awaitable[bool]]]]] = {
     "open_rooms_per_user": (1, open_rooms),
     "outbox_bytes": (131_072, full(OUTBOX_BYTES, 131_072, a_post)),
     "outbox_messages": (1, full(OUTBOX, 1, a_post)),
-    "waiting_logins": (1, full(WAITING_LOGINS, 1, a_login)),
+    "waiting_logins": (1, full(WAITING_LOGINS, 1, a_login, "elsewhere")),
+    "waiting_logins_per_address": (1, full(WAITING_LOGINS, 1, a_login, "127.0.0.1", by=429)),
     "rooms_burst": (1, a_burst(ROOMS, Scope.USER)),
     "rooms_per_minute": (0.01, a_rate(ROOMS, Scope.USER)),
     "login_connections_per_address": (1, login_connections),

@@ -337,10 +337,14 @@ async def test_failed_logins_of_one_address_are_limited_and_right_ones_and_other
     # Tokens too: their failures are counted together.
     for _ in range(6):
         assert (await try_from("203.0.113.7", token="x.y.z")).status == 401
-    for proof in ({"token": "x.y.z"}, {"user": anna, "password": PASSWORD}):
+    for proof in ({"token": "x.y.z"}, {"user": "bo", "password": PASSWORD}):
         limited = await try_from("203.0.113.7", **proof)
         assert limited.problem == (429, "too_many_guesses")
         assert 1 <= int(limited.headers["Retry-After"]) <= 10
+    # A neighbour who fails all the time keeps out neither who has come from there before, ...
+    assert (await try_from("203.0.113.7", user=anna, password=PASSWORD)).status == 200
+    # ... nor who has a token, which nobody can guess.
+    assert (await try_from("203.0.113.7", token=token(settings, "bo"))).status == 200
     assert (await try_from("203.0.113.8", user=anna, password=PASSWORD)).status == 200
     assert (await try_from("203.0.113.8", token=token(settings, "bo"))).status == 200
 

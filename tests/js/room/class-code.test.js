@@ -16,7 +16,7 @@ test("a code is read aloud in two groups", () => {
 });
 
 test("a class that comes at the bell waits and tries again, spread; a wrong code does not", () => {
-  const busy = new Problem(503, "joins_wait", "", 4000);
+  const busy = new Problem(429, "joins_wait", "", 4000);
   assert.equal(patience(busy, () => 0), 4000);
   assert.equal(patience(busy, () => 1), 6000);
   assert.ok(patience(new Problem(0, "unreachable", ""), () => 0.5) > 0);

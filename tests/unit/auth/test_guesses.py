@@ -215,3 +215,18 @@ def test_a_wait_is_bounded_however_often_somebody_guesses() -> None:
     for _ in range(5000):
         guesses.wrong("here", "kim")
     assert wait(guesses, "here") == 60
+
+
+def test_an_address_that_fails_all_the_time_keeps_out_nobody_who_is_known_there() -> None:
+    clock = FakeClock()
+    guesses = guesses_of(clock, per_minute=6.0)
+    guesses.right("the school", "kim")
+    for number in range(100):
+        guesses.wrong("the school", f"nobody {number}")
+    assert wait(guesses, "the school", "lee") > 0
+    assert wait(guesses, "the school", None) > 0
+    assert wait(guesses, "the school", "kim") == 0
+    # The account itself is slowed there, as everywhere.
+    for _ in range(FREE_FROM_ONE + 1):
+        guesses.wrong("the school", "kim")
+    assert wait(guesses, "the school", "kim") == 1

@@ -8,6 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Literal
@@ -247,6 +248,37 @@ def test_a_caller_that_gives_up_does_not_make_room_while_the_thread_is_busy() ->
         hasher.go.set()
 
     play(scene, Source(), hasher=hasher, waiting=1)
+
+
+def test_addresses_take_turns_and_who_is_known_there_comes_first() -> None:
+    """One machine that tries names all the time keeps nobody else out for long."""
+    hasher, ended = HeldHasher(), list[str]()
+
+    async def try_from(accounts: Accounts[Account], address: str, user: str) -> None:
+        with suppress(NotAuthenticated):
+            await accounts.check(user, "x", address=address)
+        ended.append(f"{user} at {address}")
+
+    async def scene(accounts: Accounts[Account]) -> None:
+        accounts.guesses.right("the school", "kim")
+        tries = [
+            *(("the school", f"nobody{number}") for number in range(4)),
+            ("the school", "kim"),
+            ("home", "lee"),
+        ]
+        tasks = [asyncio.create_task(try_from(accounts, *each)) for each in tries]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        hasher.go.set()
+        await asyncio.gather(*tasks)
+
+    play(scene, Source(), hasher=hasher)
+    assert ended[:4] == [
+        "nobody0 at the school",
+        "kim at the school",
+        "nobody1 at the school",
+        "lee at home",
+    ]
 
 
 def test_the_loop_goes_on_while_a_password_is_hashed() -> None:

@@ -97,6 +97,7 @@ DEMAND: Final[dict[str, float]] = {
     # One in five mistypes, all within the same minute.
     "failed_logins/address": PEOPLE * 0.2,
     "user_logins/user": CLASS * TRIES,
+    "waiting_logins/address": PEOPLE,
     "waiting_logins/all": PEOPLE,
     # Each looks at the room's name, enters, and some come twice.
     "joins/address": PEOPLE * 3,

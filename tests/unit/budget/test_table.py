@@ -81,6 +81,14 @@ def test_a_limit_is_refused_by_an_error_with_a_row_of_its_own(budget: Budget, li
 
 
 @each_limit
+def test_what_one_has_too_much_of_is_never_told_as_the_gateway_s_failure(
+    budget: Budget, limit: Limit
+) -> None:
+    if limit.scope is not Scope.ALL and limit.error is not None:
+        assert ERRORS[limit.error].status != 503, budget.met(limit)
+
+
+@each_limit
 def test_the_keys_name_their_unit_as_the_form_wants_it(budget: Budget, limit: Limit) -> None:
     pattern = {
         Form.RATE: r"\w+_per_(second|minute)( \w+_burst)?",

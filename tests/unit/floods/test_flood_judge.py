@@ -6,6 +6,7 @@ import pytest
 
 from flood_suite.judge import (
     LEAST_DIFFERENCE,
+    MOST_ENTRY,
     MOST_GROWTH,
     MOST_KEPT,
     MOST_LEFT,
@@ -84,6 +85,12 @@ def test_one_refusal_or_lost_connection_is_harm() -> None:
     assert faults(result(Round(refused, CALM, {})), timings=False) == [
         "1 × refused: POST 503 no_capacity (without the flood)"
     ]
+
+
+def test_who_comes_in_must_not_wait_for_long() -> None:
+    slow = replace(CALM, entries=Spread(MOST_ENTRY + 0.5, 2.0, 4))
+    assert faults(result(Round(CALM, slow, {})), timings=False) == []
+    assert "p50 of coming in" in faults(result(Round(CALM, slow, {})))[0]
 
 
 def test_a_room_in_which_nothing_arrives_is_harmed() -> None:

@@ -23,9 +23,9 @@ from gateway.http import streams as http_streams
 from gateway.http.api import ApiHandler
 from gateway.http.listeners import Listener
 from gateway.http.server import ACCEPTING, SPARE, Capacity, FixedCapacity, Server
-from gateway.http.streams import _CHUNK
+from gateway.http.streams import _CHUNK, PIECES
 from gateway.limits import LiveLimits
-from gateway.rotation import HELD, REQUEST, Rotation, Share, Turn, Waiting, share_key
+from gateway.rotation import HELD, REQUEST, Line, Rotation, Share, Turn, Waiting, share_key
 from tests.integration.http.conftest import LOOPBACK, Call, token
 from tests.integration.http.edge.clients import ASK, OTHER, Open, answer, until, until_closed
 
@@ -42,11 +42,11 @@ class Full(Rotation):
     def may_work(self, share: Share) -> bool:
         return share is self._open_to
 
-    def charge(self, seconds: float, share: Share) -> None:
+    def charge(self, seconds: float, share: Share, line: Line | None = None) -> None:
         self.charged.append(seconds)
-        super().charge(seconds, share)
+        super().charge(seconds, share, line)
 
-    def wait(self, turn: Turn, _: Share) -> Waiting:
+    def wait(self, turn: Turn, _: Share, __: Line | None = None) -> Waiting:
         self.turns.append(turn)
         return Waiting(turn)
 
@@ -72,12 +72,23 @@ async def test_a_probe_is_answered_while_others_wait_for_their_turns(
         assert (await answer(other_reader))[0] == 404
 
 
+@pytest.mark.parametrize(
+    ("beside", "status", "code"), [(23, 503, "no_capacity"), (25, 429, "rate_limited")]
+)
 @pytest.mark.gen_test
 async def test_a_request_whose_turn_does_not_come_in_time_is_refused_and_never_served(
-    dial: Open, public: Listener, monkeypatch: pytest.MonkeyPatch
+    beside: int,
+    status: int,
+    code: str,
+    dial: Open,
+    public: Listener,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """Beside many of the same client it is that client's doing."""
     monkeypatch.setattr(http_streams, "TURN_SECONDS", 0.1)
     rotation, share = Full(), Share()
+    for number in range(beside):
+        share.add(Waiting(lambda: None), None, number)
     async with dial() as (reader, writer):
         await until(lambda: len(public._server._places) == 1)
         (stream,) = public._server._places._addresses
@@ -86,9 +97,9 @@ async def test_a_request_whose_turn_does_not_come_in_time_is_refused_and_never_s
         writer.write(ASK + OTHER)
         assert (await answer(reader))[0] == 200
         head = await reader.readuntil(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 503 ")
+        assert head.startswith(f"HTTP/1.1 {status} ".encode())
         assert b"\r\nRetry-After: 5\r\n" in head
-        assert json.loads(await until_closed(reader))["code"] == "no_capacity"
+        assert json.loads(await until_closed(reader))["code"] == code
         await until(lambda: not public._server._places)
     # What was read of it counts, and its turn, should it come yet, is over.
     assert share.lately >= REQUEST
@@ -212,10 +223,10 @@ async def test_a_flood_of_probes_takes_turns(dial: Open, public: Listener) -> No
     class Flooded(Full):
         """A rotation in which more probes than it has room for come in every turn of the loop."""
 
-        def may_probe(self) -> bool:
-            while super().may_probe():
+        def may_probe(self, share: Share) -> bool:
+            while super().may_probe(Share()):
                 pass
-            return False
+            return super().may_probe(share)
 
     rotation = Flooded()
     async with dial() as (reader, writer):
@@ -227,6 +238,32 @@ async def test_a_flood_of_probes_takes_turns(dial: Open, public: Listener) -> No
         await until(lambda: len(rotation.turns) == 1)
         rotation.turns[0]()
         assert (await answer(reader))[0] == 200
+
+
+@pytest.mark.gen_test
+async def test_a_head_that_comes_in_many_pieces_is_read_in_turns(
+    dial: Open, public: Listener
+) -> None:
+    rotation = Full()
+    async with dial() as (reader, writer):
+        await until(lambda: len(public._server._places) == 1)
+        (stream,) = public._server._places._addresses
+        stream.take_turns(rotation, Share())
+        for number in range(PIECES):
+            writer.write(ASK[number : number + 1])
+            await until(lambda: stream._read_buffer_size == number + 1)  # noqa: B023
+        assert not rotation.turns
+        writer.write(ASK[PIECES : PIECES + 1])
+        await until(lambda: len(rotation.turns) == 1)
+        # It stays in the socket, with what comes behind it, until it is its turn.
+        writer.write(ASK[PIECES + 1 :])
+        assert stream._read_buffer_size == PIECES
+        rotation.turns[0]()
+        assert (await answer(reader))[0] == 200
+        # The next head begins anew.
+        writer.write(ASK)
+        assert (await answer(reader))[0] == 200
+        assert len(rotation.turns) == 1
 
 
 @pytest.mark.gen_test

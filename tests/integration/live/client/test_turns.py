@@ -338,7 +338,9 @@ class Full(rotation.Rotation):
         self.left -= 1
         return self.left >= 0
 
-    def wait(self, turn: rotation.Turn, share: rotation.Share) -> rotation.Waiting:
+    def wait(
+        self, turn: rotation.Turn, share: rotation.Share, line: rotation.Line | None = None
+    ) -> rotation.Waiting:
         self.turns.append(turn)
         return rotation.Waiting(turn)
 

@@ -218,6 +218,21 @@ async def test_the_session_is_ended_there_and_goes_on_here() -> None:
 
 
 @pytest.mark.gen_test(timeout=_TIMEOUT)
+async def test_nothing_follows_what_rabbitmq_will_refuse_until_it_has_answered() -> None:
+    """Somebody who acknowledges nonsense all the time costs RabbitMQ one answer."""
+    async with staged() as stage:
+        await stage.subscribe()
+        await until(stage.first.subscribed)
+        assert stage.uplink.ready
+        assert stage.send("ACK", ("id", "nonsense"))
+        assert not stage.uplink.ready
+        await asyncio.wait_for(stage.uplink.wait(), _TIMEOUT)
+        # It has been asked, and has taken it.
+        assert stage.uplink.ready
+        assert "ABORT" in [each.command for each in stage.first.received]
+
+
+@pytest.mark.gen_test(timeout=_TIMEOUT)
 async def test_messages_that_the_old_node_delivers_until_it_closes_reach_the_client() -> None:
     async with staged() as stage:
         await stage.subscribe()

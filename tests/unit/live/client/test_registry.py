@@ -8,7 +8,14 @@ import pytest
 from broker.timing.tasks import Tasks
 from gateway.budget.rank import Rank
 from gateway.domain.identity import Identity
-from gateway.errors import Draining, GatewayError, NoCapacity, Removed, TooManyUnknown
+from gateway.errors import (
+    Draining,
+    GatewayError,
+    NoCapacity,
+    Removed,
+    TooManyOfUser,
+    TooManyUnknown,
+)
 from gateway.live.client.registry import ConnectionState, Registry
 from tests.budgets import budgets_of
 
@@ -112,7 +119,7 @@ def test_those_who_have_not_sent_connect_have_places_of_their_own() -> None:
         registry.check_capacity(address="here", user="ann", rank=Rank.PARTICIPANT)
         registry.check_capacity(address="there", user=None, rank=Rank.UNKNOWN)
         registry.serve(second, address="there", user=None)
-        with pytest.raises(TooManyUnknown, match="2 connections have not"):
+        with pytest.raises(NoCapacity, match="2 connections have not"):
             registry.check_capacity(address="elsewhere", user=None, rank=Rank.UNKNOWN)
         registry.admit(first, "ann")
         registry.check_capacity(address="here", user=None, rank=Rank.UNKNOWN)
@@ -147,7 +154,7 @@ def test_a_user_s_sockets_without_connect_count_as_the_user_s() -> None:
         for _ in range(2):
             registry.check_capacity(address="here", user="ann", rank=Rank.PARTICIPANT)
             registry.serve(Connection(), address="here", user="ann")
-        with pytest.raises(NoCapacity, match="2 connections per user"):
+        with pytest.raises(TooManyOfUser, match="2 connections per user"):
             registry.check_capacity(address="here", user="ann", rank=Rank.PARTICIPANT)
 
     scenario(test)
@@ -159,7 +166,7 @@ def test_a_user_has_a_share_of_it_that_is_given_back() -> None:
         joined(registry, "ann")
         third = Connection()
         registry.serve(third, address="here", user="ann")
-        with pytest.raises(NoCapacity, match="2 connections"):
+        with pytest.raises(TooManyOfUser, match="2 connections"):
             registry.admit(third, "ann")
         first.end(None)
         await settled()

@@ -7,7 +7,7 @@ import pytest
 from broker.protocol.stomp import CLIENT_COMMANDS, Frame
 from broker.topology import Audience, Stream, Topology
 from gateway.budget.table import SUBSCRIPTIONS
-from gateway.errors import BadFrame, NoCapacity
+from gateway.errors import BadFrame, SubscriptionsFull
 from gateway.live.client.requests import Subscribe, Unsubscribe
 from gateway.live.client.session import TRANSITIONS, Input, Session, State
 from gateway.live.destinations import RoomQueue, RoomTopic
@@ -110,7 +110,7 @@ def test_subscriptions_are_limited() -> None:
     session = session_in(State.CONNECTED)
     for key in "ab":
         session.receive(frame("SUBSCRIBE", ("destination", "/queue/q"), ("id", key)))
-    with pytest.raises(NoCapacity, match="2"):
+    with pytest.raises(SubscriptionsFull, match="2"):
         session.receive(frame("SUBSCRIBE", ("destination", "/queue/q"), ("id", "c")))
 
 

@@ -111,3 +111,16 @@ def test_only_so_many_new_kinds_are_waited_for() -> None:
     doubt.proven(doubt.passed)
     assert all(each in familiar for each in kinds[:MOST])
     assert kinds[MOST] not in familiar
+
+
+def test_nothing_more_is_to_be_passed_on_behind_what_rabbitmq_will_refuse() -> None:
+    doubt = Doubt()
+    doubt.sent("ACK", "T_q@@session-1@@1")
+    assert not doubt.is_wrong
+    wrong = doubt.sent("ACK", "nothing like it", wrong=True)
+    assert doubt.is_wrong
+    doubt.proven(wrong - 1)
+    assert doubt.is_wrong
+    # RabbitMQ has taken it after all.
+    doubt.proven(wrong)
+    assert not doubt.is_wrong

@@ -6,7 +6,7 @@ import pytest
 
 from broker.protocol.stomp import Frame
 from broker.topology import Audience, Stream
-from gateway.errors import BadFrame, NoCapacity
+from gateway.errors import BadFrame, TooMuchOpen
 from gateway.live.destinations import Destination, Elsewhere, RoomQueue, RoomTopic
 from gateway.live.relay.state import (
     ACKNOWLEDGEMENTS,
@@ -400,11 +400,11 @@ def test_the_content_of_a_transaction_has_a_limit() -> None:
     name = deliver(state, 1)
     for number in range(TRANSACTIONS):
         state.sent(frame("BEGIN", transaction=f"t{number}"))
-    with pytest.raises(NoCapacity):
+    with pytest.raises(TooMuchOpen):
         state.sent(frame("BEGIN", transaction="one more"))
     for _ in range(ACKNOWLEDGEMENTS):
         state.sent(frame("ACK", id=name, transaction="t0"))
-    with pytest.raises(NoCapacity):
+    with pytest.raises(TooMuchOpen):
         state.sent(frame("ACK", id=name, transaction="t0"))
 
 
@@ -650,7 +650,7 @@ def test_unanswered_receipts_have_a_limit() -> None:
     for number in range(RECEIPTS):
         state.sent(frame("SEND", destination="/queue/x", receipt=str(number)))
     state.sent(frame("SEND", destination="/queue/x", receipt="0"))
-    with pytest.raises(NoCapacity, match="65536 receipts"):
+    with pytest.raises(TooMuchOpen, match="65536 receipts"):
         state.sent(frame("SEND", destination="/queue/x", receipt="one more"))
 
 
@@ -660,7 +660,7 @@ def test_what_is_noted_of_headers_has_a_limit_and_what_is_over_makes_room() -> N
     before = state._noted_bytes
     for number in range(NOTED // 16_000):
         state.sent(frame("SEND", destination="/queue/x", receipt=f"{number}{long}"[:16_000]))
-    with pytest.raises(NoCapacity, match="headers"):
+    with pytest.raises(TooMuchOpen, match="headers"):
         state.sent(frame("SEND", destination="/queue/x", receipt=f"more {long}"))
     for number in range(NOTED // 16_000):
         state.answered(f"{number}{long}"[:16_000])
@@ -677,5 +677,5 @@ def test_what_is_noted_of_headers_has_a_limit_and_what_is_over_makes_room() -> N
     for number in range(NOTED // 16_100):
         key = f"{number}"
         state.subscribed(key, RoomQueue(8), frame("SUBSCRIBE", id=key, selector=long))
-    with pytest.raises(NoCapacity, match="headers"):
+    with pytest.raises(TooMuchOpen, match="headers"):
         state.subscribed("one more", RoomQueue(8), frame("SUBSCRIBE", id="x", selector=long))

@@ -105,6 +105,9 @@ FLOODS: Final[dict[str, Entry]] = {
     "drip": Entry(
         "200 posts whose bodies come in chunks of one byte", "drip", {"connections": 200}
     ),
+    "drip-heads": Entry(
+        "500 heads of requests that come a byte at a time", "drip_heads", {"connections": 500}
+    ),
     "odd-acks": Entry(
         "a host acknowledges what it never got, on its private queue", "odd_acks", {"sockets": 2}
     ),
@@ -120,6 +123,22 @@ FLOODS: Final[dict[str, Entry]] = {
     ),
     "pages": Entry(
         "requests for pages, without credentials, pipelined", "pages", {"connections": 8}
+    ),
+    "many-pages": Entry(
+        "500 connections without credentials ask for a page, as the good room's newcomers do",
+        "many_pages",
+        {"connections": 500},
+    ),
+    "probes": Entry(
+        "/readyz and /healthz are asked, pipelined, without a pause",
+        "probes",
+        {"connections": 8},
+        short=True,
+    ),
+    "wrong-fields": Entry(
+        "one host posts JSON of thousands of fields that there are not",
+        "wrong_fields",
+        {"connections": 4},
     ),
     "members": Entry("one host adds and removes members", "members", {"connections": 4}),
     "lists": Entry(

@@ -296,7 +296,12 @@ class GoodRoom:
         self._posts.note(due)
 
     async def _enter(self, due: int) -> None:
-        """Somebody comes in, as a page does: with credentials in the handshake."""
+        """Somebody comes in by a page, which is loaded as somebody unknown, at an address that the
+        flood may share; the page has credentials in its handshake."""
+        async with await Http.open(self._site) as http:
+            page = await http.ask("GET", "/")
+        if page.status != 200:
+            raise Refused(f"GET / {page.code}")
         async with connected(self._site, self._tokens[_NEWCOMER]) as socket:
             await socket.subscribe(topic(self._site.good_room))
             self._entries.note(due)

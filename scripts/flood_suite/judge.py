@@ -128,6 +128,8 @@ class Result:
         return sum((Counter(each.tally) for each in self.rounds), Counter[str]())
 
 
+#: Seconds that coming in may take under flood: there are too few who do, to compare their p99s.
+MOST_ENTRY = 1.0
 #: What of the good room's experience is compared.
 JUDGED = {"deliveries": "deliveries", "posts": "posts", "questions": "questions to the host"}
 
@@ -163,6 +165,9 @@ def _slower(result: Result) -> list[str]:
                 f"p99 of {title} {1000 * calm.p99:.0f} → {1000 * flooded.p99:.0f} ms "
                 f"({flooded.p99 / calm.p99 if calm.p99 else 0:.1f} ×)"
             )
+    calm, flooded = result.medians("entries")
+    if flooded.p50 > MOST_ENTRY:
+        found.append(f"p50 of coming in {1000 * calm.p50:.0f} → {1000 * flooded.p50:.0f} ms")
     return found
 
 

@@ -180,19 +180,23 @@ async def test_who_waits_has_a_place_like_any_other(
     async def has(count: int) -> None:
         await until(lambda: budgets.cap(HTTP_CONNECTIONS).taken(Scope.ALL) == count)
 
-    limits.now = Limits(http_connections=SPARE + 1)
+    limits.now = Limits(http_connections=SPARE + 2)
     async with AsyncExitStack() as stack:
+        idle = await stack.enter_async_context(connected(public, V2 + WHO))
+        assert (await answer(idle))[0] == 401
         first = await stack.enter_async_context(connected(public))
-        await has(1)
+        await has(2)
         for number in range(SPARE):
             second = await stack.enter_async_context(connected(public, V1[:9]))
-            await has(2 + number)
-        # All places are taken, and more than a few wait: who has waited longest makes room.
+            await has(3 + number)
+        # All places are taken, and more than a few wait: who has waited longest makes room, before
+        # a client that only sends nothing now.
         async with connected(public, V2 + WHO) as reader:
             assert (await answer(reader))[0] == 401
             assert await until_closed(first) == b""
-            await has(SPARE + 1)
+            await has(SPARE + 2)
         assert not second.at_eof()
+        assert not idle.at_eof()
     await has(0)
 
 

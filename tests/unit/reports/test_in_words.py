@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from typing import Any
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -31,10 +32,9 @@ def said(
     return Message(uuid4(), stream, 1, "anna", NINE, type, body, MemberRole.HOST, keep=keep, of=of)
 
 
-def told(*messages: Message, language: str = "en") -> tuple[str, str]:
+def told(*messages: Message, language: str = "en", zone: tzinfo = UTC) -> tuple[str, str]:
     """The type and the text of the last one."""
-    row = Talk().rows(messages)[-1]
-    style = Style(WORDS[language], UTC)
+    row, style = Talk().rows(messages)[-1], Style(WORDS[language], zone)
     return style.text(row[6]), style.text(row[7])
 
 
@@ -116,7 +116,7 @@ ODD = [None, True, 7, -1, 10**400, "x", [], [[1]], {}, {"text": 1}, {"until": "0
 def test_whatever_was_posted_is_told(type: str, keep: str | None) -> None:
     odd = {"question": [1], "options": 7, "totals": {}, "right": [{}], "poll": 1, "answer": -1}
     for body in [*ODD, odd, {"slow": 10**400, "chat": 1, "until": 5}, {"poll": "7", "option": []}]:
-        told(said(type, body, keep=keep))
+        told(said(type, body, keep=keep), zone=ZoneInfo("America/New_York"))
 
 
 def test_the_type_and_the_json_of_other_programs_stand_as_they_are() -> None:

@@ -55,8 +55,13 @@ class Postgres:
 
     @property
     def pids(self) -> list[int]:
-        """Its processes now; the first one starts all others."""
-        return [process.pid for process in self._daemon.processes()]
+        """Its processes now; the first one starts all others, which write their titles over the
+        environment, so that they have no mark."""
+        return [
+            each.pid
+            for process in self._daemon.processes()
+            for each in (process, *process.children(recursive=True))
+        ]
 
     def start(self) -> None:
         """Make an empty server and wait until it answers; a stale one is removed first."""
@@ -113,6 +118,8 @@ class Postgres:
 
     def destroy(self) -> None:
         """Stop it and delete its data."""
+        # What is frozen would outlive the first one.
+        self.resume()
         self._daemon.kill()
         if self._memo.exists():
             shutil.rmtree(self._memo.read_text(), ignore_errors=True)

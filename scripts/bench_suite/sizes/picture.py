@@ -7,10 +7,10 @@ from typing import Final
 
 from bench_suite.sizes.series import Growth, Series
 
-_WIDTH: Final = 720
+_WIDTH: Final = 880
 _PANEL: Final = 250
 #: Space around a panel's lines: for numbers, names and the title.
-_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 250, 34, 30
+_LEFT, _RIGHT, _TOP, _BOTTOM = 70, 410, 34, 30
 _COLOURS: Final = ("#1f6feb", "#d1622b", "#2a8f4f", "#8250df", "#b08800", "#57606a")
 
 

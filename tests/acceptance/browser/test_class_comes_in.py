@@ -2,7 +2,7 @@
 
 Three of the thirty are pages in Chromium, on phones; the others do what a page does, without one:
 they call the API and follow the topic with a STOMP client. Thirty browsers would only measure the
-machine. The gateway is below a path of its host, so this also tries the room pages there.
+machine. The gateway is below a path of its host, so this also tries all pages there.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Response, expect
 
 from tests.acceptance.browser.accounts import add_accounts
-from tests.acceptance.browser.conftest import Visit
+from tests.acceptance.browser.conftest import Visit, Watch
+from tests.acceptance.browser.dashboard import SOON, add_admin
 from tests.acceptance.browser.visitor import PATIENCE, Visitor
 from tests.acceptance.gateway_process import PREFIX, GatewayProcess
 from tests.acceptance.stomp_client import StompClient
@@ -181,3 +182,60 @@ def _reads(pages: list[Visitor], said: tuple[str, ...]) -> None:
         expect(page.page.get_by_role("log", name="Talk").locator(".said .text")).to_have_text(
             list(said), timeout=PATIENCE
         )
+
+
+def test_nothing_that_a_page_asks_for_leaves_the_path(
+    gateway: GatewayProcess, visit: Visit, watch: Watch
+) -> None:
+    add_admin(gateway)
+    host = visit(gateway)
+    asked = Asked(host.page)
+    host.page.reload()
+    host.log_in("hana")
+    room = host.create_room("Roots")
+    host.say("Below the path.")
+    host.reads("Below the path.")
+    asked.stay_below("/ws", "/api/session", "/api/rooms")
+    host.page.goto(f"{gateway.url}{room}/projector")
+    expect(host.page.get_by_text("Below the path.").first).to_be_visible()
+    host.page.goto(f"{gateway.url}/api/docs")
+    expect(host.page.get_by_role("heading", level=1)).to_be_visible()
+    asked.stay_below("/api/docs")
+
+    page = watch(gateway)
+    asked = Asked(page)
+    page.reload()
+    expect(page.locator(".line[data-state=on]")).to_be_visible(timeout=SOON)
+    asked.stay_below("/admin", "/api/admin/live")
+    page.goto(f"{gateway.url}/admin/accounts")
+    expect(page.get_by_text("hana", exact=True).first).to_be_visible()
+    asked.stay_below("/admin/accounts", "/api/admin/accounts")
+    page.locator(f'a[href="{BELOW}/admin"]').click()
+    expect(page.locator(".line[data-state=on]")).to_be_visible(timeout=SOON)
+    asked.stay_below()
+
+
+class Asked:
+    """What a page asks its host for."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._answers: list[Response] = []
+        self._paths: list[str] = []
+        page.on("request", lambda request: self._paths.append(urlsplit(request.url).path))
+        page.on("websocket", lambda socket: self._paths.append(urlsplit(socket.url).path))
+        page.on("response", self._is_answered)
+
+    def _is_answered(self, answer: Response) -> None:
+        self._answers.append(answer)
+
+    def stay_below(self, *some: str) -> None:
+        """Everything, these too, was below the path, and there; and so are the page's links."""
+        assert {path for path in self._paths if not path.startswith(f"{BELOW}/")} == set()
+        assert {f"{BELOW}{path}" for path in some} <= set(self._paths)
+        assert [each.url for each in self._answers if each.status == 404] == []
+        links: list[str] = self._page.evaluate("Array.from(document.links, (each) => each.href)")
+        paths = [urlsplit(each).path for each in links if urlsplit(each).port is not None]
+        assert [
+            path for path in paths if path.rstrip("/") != BELOW and not path.startswith(f"{BELOW}/")
+        ] == []

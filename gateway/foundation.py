@@ -16,6 +16,7 @@ from gateway.descriptors import Descriptors
 from gateway.limits import LiveLimits
 from gateway.observe.events import Events
 from gateway.observe.journal import Journal
+from gateway.poller import Poller
 from gateway.rotation import Rotation
 
 
@@ -30,6 +31,7 @@ class Foundation:
     events: Events
     journal: Journal
     limits: LiveLimits
+    poller: Poller
     rng: Random
     rotation: Rotation
     tasks: Tasks
@@ -52,6 +54,7 @@ class Foundation:
             events=events,
             journal=journal,
             limits=limits,
+            poller=Poller(),
             rng=SystemRandom(),
             rotation=Rotation(clock=clock.monotonic),
             tasks=tasks,

@@ -3,12 +3,14 @@
 import time
 from typing import TypedDict
 
+from gateway.poller import Poller
 from gateway.rotation import Rotation, Share
 
 
 class InRotation(TypedDict):
     """Arguments of a transport, and of what makes one."""
 
+    poller: Poller
     rotation: Rotation
     share: Share
 
@@ -18,6 +20,6 @@ def rotation() -> Rotation:
     return Rotation(clock=time.monotonic)
 
 
-def in_rotation() -> InRotation:
+def in_rotation(poller: Poller | None = None) -> InRotation:
     """A share of a rotation that nobody else has part in."""
-    return {"rotation": rotation(), "share": Share()}
+    return {"poller": poller or Poller(), "rotation": rotation(), "share": Share()}

@@ -110,6 +110,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
     relays = RelayContext(
         limits=RelayLimits(limits.upstream_frame_bytes, limits.stall_timeout),
         ticker=f.ticker,
+        poller=f.poller,
         rotation=f.rotation,
         tasks=f.tasks.part(),
         acknowledgements=acknowledgements,
@@ -172,6 +173,7 @@ def connection_services(  # noqa: PLR0913 - the packages that connections work w
         limits=f.limits,
         bytes_in_hand=(live.backlog, live.half_read),
         ticker=f.ticker,
+        poller=f.poller,
         rotation=f.rotation,
         events=f.events,
         journal=f.journal,

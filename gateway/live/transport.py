@@ -16,6 +16,7 @@ import struct
 import termios
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextvars import Context, copy_context
 from typing import Final, cast
 
 from tornado.ioloop import IOLoop
@@ -23,6 +24,7 @@ from tornado.iostream import IOStream, StreamClosedError
 
 from broker.protocol.websocket import walk
 from gateway.live.bytes_in_hand import Account
+from gateway.poller import Poller
 from gateway.rotation import Rotation, Share, Waiting
 
 #: Where all sockets are read into, one after the other; nothing stays in it. No less than a record
@@ -53,6 +55,7 @@ class Transport:
     """
 
     __slots__ = (
+        "_context",
         "_early",
         "_ends",
         "_gone",
@@ -62,6 +65,7 @@ class Transport:
         "_parted",
         "_parting",
         "_polled",
+        "_poller",
         "_queue",
         "_received",
         "_rotation",
@@ -88,6 +92,7 @@ class Transport:
         stream: IOStream,
         *,
         stall_timeout: float,
+        poller: Poller,
         rotation: Rotation,
         share: Share,
         ends: Ends | None = None,
@@ -110,6 +115,9 @@ class Transport:
         self._parted: Callable[[], None] | None = None
         #: Where the backlog is counted, if anywhere.
         self.account: Account | None = None
+        self._poller = poller
+        #: The one that it is read in: of whoever attaches, for logs.
+        self._context: Context = copy_context()
         self._rotation = rotation
         #: The turn that it waits for, to be read.
         self._turn: Waiting | None = None
@@ -136,6 +144,7 @@ class Transport:
         """Listen: ``received`` gets what comes, ``lost`` is called once when the peer is gone, not
         after :meth:`close`."""
         self._received, self._lost = received, lost
+        self._context = copy_context()
         self.listen()
 
     def move_to(self, share: Share) -> None:
@@ -149,7 +158,7 @@ class Transport:
             self._listening_since = self._loop.time()
             if not self._polled:
                 self._polled = True
-                self._loop.add_reader(self._socket.fileno(), self._readable)
+                self._poller.add(self._socket.fileno(), self._readable, self._context)
             if self._early:
                 self._loop.call_soon(self._hand_over_early)
 
@@ -167,7 +176,7 @@ class Transport:
     def _leave_poll(self) -> None:
         if self._polled:
             self._polled = False
-            self._loop.remove_reader(self._socket.fileno())
+            self._poller.remove(self._socket.fileno())
 
     def silent_since(self, now: float) -> float:
         """The time at which anything came last; while nobody listens, silence says nothing."""

@@ -101,6 +101,7 @@ class Connection:
             stream,
             frame_bytes=limits.frame_bytes,
             stall_timeout=limits.stall_timeout,
+            poller=services.poller,
             rotation=services.rotation,
             share=services.rotation.share(share_key(identity.user if identity else None, address)),
         )

@@ -170,6 +170,7 @@ class EventFollower:
         self.writer = Transport(
             stream,
             stall_timeout=services.limits.now.stall_timeout,
+            poller=services.poller,
             rotation=services.rotation,
             share=services.rotation.share(share_key(identity.user, address)),
             ends=self._framing.ends,

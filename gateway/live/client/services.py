@@ -27,6 +27,7 @@ from gateway.live.relay.uplink import UplinkContext
 from gateway.messages.intake import Intake
 from gateway.observe.events import Events
 from gateway.observe.journal import Journal
+from gateway.poller import Poller
 from gateway.rotation import Rotation
 
 
@@ -81,6 +82,7 @@ class ConnectionServices:
     limits: LiveLimits
     bytes_in_hand: tuple[BytesInHand, BytesInHand]
     ticker: Ticker
+    poller: Poller
     rotation: Rotation
     events: Events
     journal: Journal

@@ -43,6 +43,7 @@ from gateway.errors import BadFrame, BadUtf8, ConnectFirst, Invalid, TooLarge
 from gateway.live.client.allowance import PING, Allowance, units_of
 from gateway.live.client.socket_states import TRANSITIONS, Input, State
 from gateway.live.transport import Transport
+from gateway.poller import Poller
 from gateway.rotation import Rotation, Share
 
 #: Bytes of answers (receipts, pongs) that a client may leave unread while it asks for more.
@@ -125,13 +126,14 @@ class ClientSocket:
         *,
         frame_bytes: int,
         stall_timeout: float,
+        poller: Poller,
         rotation: Rotation,
         share: Share,
     ) -> None:
         #: What this client may make us do. Before CONNECT nobody knows who pays for it.
         self.allowance = Allowance(rate=_RATE_BEFORE_CONNECT, burst=_BURST_BEFORE_CONNECT)
         self.transport = Transport(
-            stream, stall_timeout=stall_timeout, rotation=rotation, share=share
+            stream, stall_timeout=stall_timeout, poller=poller, rotation=rotation, share=share
         )
         #: STOMP frames that have come.
         self.frames_in = 0

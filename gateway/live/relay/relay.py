@@ -43,6 +43,7 @@ from gateway.live.relay.oversized import Oversized, Parking, needed
 from gateway.live.relay.partings import Partings
 from gateway.live.relay.state import Ending
 from gateway.live.transport import Stalled, Transport
+from gateway.poller import Poller
 from gateway.rotation import Rotation
 
 logger = logging.getLogger(__name__)
@@ -97,6 +98,7 @@ class RelayContext:
 
     limits: RelayLimits
     ticker: Ticker
+    poller: Poller
     rotation: Rotation
     tasks: Tasks
     acknowledgements: Noted
@@ -218,6 +220,7 @@ class Relay:
         self._transport = Transport(
             upstream.stream,
             stall_timeout=context.limits.stall_timeout,
+            poller=context.poller,
             rotation=context.rotation,
             share=client.share,
         )

@@ -4,8 +4,8 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Callable
+from contextvars import Context
 from functools import partial
-from typing import Any
 
 import pytest
 from tornado.ioloop import IOLoop
@@ -14,6 +14,7 @@ from tornado.iostream import IOStream, SSLIOStream, StreamClosedError
 from broker.protocol.websocket import Data, MessageReader, Opcode, build
 from devenv import tls
 from gateway.live.transport import Stalled, Transport
+from gateway.poller import Poller
 from tests.rotations import in_rotation
 
 _BUFFER = 16_384
@@ -373,8 +374,8 @@ async def test_a_held_one_leaves_the_poll_when_something_comes_and_not_before(
     pair: Callable[[], Pair],
 ) -> None:
     ours, theirs = await shaken(pair())
-    transport = Transport(ours, stall_timeout=1, **in_rotation())
-    poll = transport._loop = Poll(asyncio.get_running_loop())  # type: ignore[assignment]
+    poll = Watched()
+    transport = Transport(ours, stall_timeout=1, **in_rotation(poll))
     listener = Listener(transport)
     for _ in range(3):
         transport.hold()
@@ -414,23 +415,20 @@ async def until(what: Callable[[], object]) -> None:
         await asyncio.sleep(0)
 
 
-class Poll:
-    """A loop that writes down when a socket comes to its poll and leaves it."""
+class Watched(Poller):
+    """A poller that writes down when a socket comes to it and leaves it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    def __init__(self) -> None:
+        super().__init__()
         self.changes: list[str] = []
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._loop, name)
-
-    def add_reader(self, *arguments: Any) -> None:
+    def add(self, descriptor: int, reader: Callable[[], None], context: Context) -> None:
         self.changes.append("came")
-        self._loop.add_reader(*arguments)
+        super().add(descriptor, reader, context)
 
-    def remove_reader(self, number: int) -> None:
+    def remove(self, descriptor: int) -> None:
         self.changes.append("left")
-        self._loop.remove_reader(number)
+        super().remove(descriptor)
 
 
 class Listener:

@@ -45,6 +45,7 @@ from gateway.live.client.virtual_host import VirtualHosts
 from gateway.live.relay.uplink import UplinkContext
 from gateway.observe.events import Events
 from gateway.observe.journal import Journal
+from gateway.poller import Poller
 from gateway.rotation import Rotation
 from tests.budgets import budgets_of
 from tests.integration.live.relay.test_dialler import WHO
@@ -126,6 +127,7 @@ def services(
             in_hand(BACKLOG, backlog_bytes_per_user=30_000_000),
             in_hand(HALF_READ, half_read_bytes_per_user=5_000),
         ),
+        poller=Poller(),
         ticker=Ticker(),
         rotation=turns or rotation(),
         events=Events(clock=lambda: 0.0),

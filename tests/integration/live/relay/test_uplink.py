@@ -45,6 +45,7 @@ from gateway.live.relay.relay import RelayContext, RelayLimits
 from gateway.live.relay.uplink import Uplink, UplinkContext
 from gateway.live.transport import Transport
 from gateway.observe.events import Events
+from gateway.poller import Poller
 from tests.integration.live.fake_node import FakeNode, Session, serving
 from tests.integration.live.relay.test_dialler import WHO, connections, dialler
 from tests.rotations import in_rotation, rotation
@@ -107,6 +108,7 @@ class Stage:
                 relays=RelayContext(
                     limits=RelayLimits(100_000, stall_timeout=1),
                     ticker=Ticker(),
+                    poller=Poller(),
                     rotation=rotation(),
                     tasks=Tasks(),
                     acknowledgements=self.notes,

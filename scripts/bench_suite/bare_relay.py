@@ -23,22 +23,24 @@ class Node(asyncio.Protocol):
 
 
 class Client(asyncio.Protocol):
-    """The client's side; it is not read until the node has accepted."""
+    """The client's side; what comes before the node has accepted waits here."""
 
     def __init__(self, ports: Iterator[int]) -> None:
         self._ports = ports
         self._transport: asyncio.Transport
         self._node: asyncio.Transport | None = None
+        self._early: list[bytes] = []
         self._dialling: asyncio.Task[None]
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.pause_reading()
         self._dialling = asyncio.ensure_future(self._dial())
 
     def data_received(self, data: bytes) -> None:
         if self._node is not None:
             self._node.write(data)
+        else:
+            self._early.append(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._dialling.cancel()
@@ -50,7 +52,7 @@ class Client(asyncio.Protocol):
             self._node, _ = await asyncio.get_running_loop().create_connection(
                 lambda: Node(self._transport), "127.0.0.1", next(self._ports)
             )
-            self._transport.resume_reading()
+            self._node.write(b"".join(self._early))
         except OSError:
             self._transport.close()
 

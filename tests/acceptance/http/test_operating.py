@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from http.client import HTTPConnection
+from urllib.request import urlopen
 
 import pytest
 
 from devenv.cluster import Cluster
-from tests.acceptance.broker_view import amqp, queues
+from tests.acceptance.broker_view import amqp, queues, wait_for
 from tests.acceptance.conftest import Connect
 from tests.acceptance.gateway_process import DRAIN_TOKEN, PREFIX, GatewayProcess
 
@@ -115,3 +117,34 @@ def test_closing_a_room_ends_the_subscriptions_of_everybody_in_it(
         assert (error.headers["message"], code) == ("room_closed", 4003)
     gateway.post(other, "hana", "still here")
     assert petra.message().json["body"] == "still here"
+
+
+def test_a_queue_that_refuses_everything_is_named_and_the_message_it_holds_up_is_found(
+    gateway: GatewayProcess, cluster_of_session: Cluster
+) -> None:
+    """Of an application, on a topic of a room: no post is lost, and only confirms are missing."""
+
+    def problems() -> dict[str, str]:
+        with urlopen(f"{gateway.internal_url}/readyz", timeout=10) as answer:  # noqa: S310 - ours
+            found: dict[str, str] = json.load(answer)["problems"]
+            return found
+
+    def published(id: str) -> bool:
+        path = f"/api/admin/messages/{id}"
+        _, found = gateway.call("GET", path, user="olga", roles=("observer",))
+        return bool(found["messages"][0]["published"])
+
+    room, refuses = gateway.room("hana", "paul"), "refuses"
+    full = {"x-max-length": 1, "x-overflow": "reject-publish"}
+    with amqp(cluster_of_session) as channel:
+        channel.queue_declare(refuses, durable=True, arguments=full)
+        channel.queue_bind(refuses, "amq.topic", f"{PREFIX}.public.{room}")
+        assert gateway.post(room, "paul", "fills it")[0] == 201
+        status, receipt = gateway.post(room, "paul", "is refused")
+        assert (status, receipt["published"]) == (202, False)
+        told = wait_for(lambda: problems().get("confirms", ""))
+        assert f"among them message 2 of public.{room}: the broker could not take it (nack)" in told
+        assert not published(receipt["id"])
+        channel.queue_delete(refuses)
+    wait_for(lambda: published(receipt["id"]))
+    wait_for(lambda: "confirms" not in problems())

@@ -95,7 +95,7 @@ def test_an_answer_goes_to_all_with_the_question_and_without_who_asked(
 ) -> None:
     paul.ask("Why green?")
     hana.page.get_by_role("button", name="Answer: Why green?").click()
-    expect(hana.page.get_by_text("Your answer goes to everyone")).to_be_visible()
+    expect(hana.page.get_by_text("Everyone sees it with your answer")).to_be_visible()
     hana.say("Chlorophyll.")
     mina.reads("Chlorophyll.")
     expect(mina.page.locator("blockquote")).to_have_text("Why green?")

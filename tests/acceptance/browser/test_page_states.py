@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Request, expect
 
 from screenshot_suite import states
 from screenshot_suite.stand_in import ROOM, StandIn
@@ -42,6 +42,10 @@ def _field(page: Page) -> str:
 
 def _posts(stand_in: StandIn) -> int:
     return stand_in.asked.count(f"POST /api/rooms/{ROOM}/messages")
+
+
+def _tells_to_look(request: Request) -> bool:
+    return '"look"' in (request.post_data or "")
 
 
 def _press(page: Page, **fields: object) -> None:
@@ -286,6 +290,10 @@ def test_the_wall_shows_one_way_in_and_that_is_the_code_if_there_is_one(
     states.projector_code(stand_in, page)
     expect(page.locator(".class-code")).to_contain_text("BCD FGH")
     expect(page.locator(".bar .address")).to_be_hidden()
+    # Dark on dark, no phone would read it.
+    page.emulate_media(color_scheme="dark", forced_colors="active")
+    code = page.locator(".class-code .code")
+    expect(code).to_have_css("background-color", "rgb(255, 255, 255)")
 
 
 def test_a_room_without_a_code_is_no_error_in_the_console(
@@ -383,7 +391,9 @@ def test_a_host_keeps_order_from_the_page(context: BrowserContext, stand_in: Sta
     page.get_by_text("Order", exact=True).click()
     page.get_by_label("Participants write to everyone").uncheck()
     page.get_by_label("Each of them writes").select_option("30")
-    page.get_by_role("button", name="Mute 다은").click()
+    # What is ordered stands there at once; participants are told to look when it is stored.
+    with page.expect_request(_tells_to_look):
+        page.get_by_role("button", name="Mute 다은").click()
     expect(page.get_by_role("button", name="Let 다은 speak")).to_be_visible()
     kept = {one["keep"]: one for one in (*stand_in.public, *stand_in.private)}
     assert kept["settings"]["body"] == {"chat": False, "slow": 30, "approve": False}
@@ -393,7 +403,8 @@ def test_a_host_keeps_order_from_the_page(context: BrowserContext, stand_in: Sta
     page.get_by_text("Order", exact=True).click()
     expect(page.get_by_label("Participants write to everyone")).not_to_be_checked()
     expect(page.get_by_label("Each of them writes")).to_have_value("30")
-    page.get_by_role("button", name="Let 다은 speak").click()
+    with page.expect_request(_tells_to_look):
+        page.get_by_role("button", name="Let 다은 speak").click()
     expect(page.get_by_text("Nobody is muted.")).to_be_visible()
     assert stand_in.private[-1]["body"] is None
 

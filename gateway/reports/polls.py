@@ -29,7 +29,7 @@ PUBLIC: Final = ("poll", "voting", "poll-closed")
 PRIVATE: Final = ("vote",)
 
 ANSWERS: Final = ("no", "question", "user", "name", "answer", "answered at", "note")
-TOTALS: Final = ("no", "question", "asked at", "option", "votes", "right")
+TOTALS: Final = ("no", "question", "asked at", "option", "votes", "is right")
 
 #: Characters of questions and options that are held; of further polls only the numbers are told.
 _TEXT: Final = 4 * 1024 * 1024

@@ -22,6 +22,7 @@ td.said { min-width: 5.5em; overflow-wrap: anywhere; }
 th { border-bottom: 2px solid #8a94a3; font-weight: 600; white-space: normal; }
 td.number { text-align: end; font-variant-numeric: tabular-nums; }
 tr { break-inside: avoid; }
+.polls td:nth-child(5) { text-align: end; }
 .talk td:nth-child(1) { white-space: nowrap; }
 .talk td:last-child { width: 75%; }
 .cut { padding: 0.5rem; border: 2px solid #b3261e; color: #b3261e; }
@@ -29,6 +30,8 @@ tr { break-inside: avoid; }
 @media print {
   body { max-width: none; padding: 0; font-size: 9.5pt; }
   section { overflow: visible; }
+  .questions table { font-size: 8pt; }
+  .questions th, .questions td { padding-inline: 0.2rem; }
   section + section { break-before: auto; }
 }
 """

@@ -39,8 +39,9 @@ export function classCode(context, room, { isClosed, signal }) {
       learn((await connection.call("GET", path)) ?? null);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      // Otherwise what is known counts until the line is back.
-      if (["room_closed", "access_refused"].includes(error.code)) learn(null);
+      // Otherwise what is known counts until the line is back. Of a room without a code, the version before 0.2 says
+      // `unknown_code`.
+      if (["unknown_code", "room_closed", "access_refused"].includes(error.code)) learn(null);
     }
   };
   const follow = async () => {

@@ -27,7 +27,8 @@ class Poller:
         :meth:`remove`."""
         if self._epoll is None:
             self._epoll = select.epoll()
-            asyncio.get_running_loop().add_reader(self._epoll.fileno(), self._read)
+            # In no context: whose socket is the first one means nothing to the others.
+            Context().run(asyncio.get_running_loop().add_reader, self._epoll.fileno(), self._read)
         self._epoll.register(descriptor, select.EPOLLIN)
         self._readers[descriptor] = context, reader
 
@@ -48,6 +49,7 @@ class Poller:
                 context.run(reader)
             except Exception as error:
                 # One client's fault must not keep the others from being read.
-                asyncio.get_running_loop().call_exception_handler(
-                    {"message": "what a socket has brought could not be read", "exception": error}
+                context.run(
+                    asyncio.get_running_loop().call_exception_handler,
+                    {"message": "what a socket has brought could not be read", "exception": error},
                 )

@@ -81,6 +81,7 @@ class Transport:
         "coming",
         "frames_out",
         "had",
+        "largest",
         "listening",
         "received_at",
         "sent_at",
@@ -135,6 +136,9 @@ class Transport:
         #: Bytes sent in all, and of them those that wait for the peer.
         self.bytes_out = 0
         self.backlog = 0
+        #: Bytes of the largest message among those that wait or have waited with them, as noted by
+        #: whoever writes messages of topics.
+        self.largest = 0
         #: Bytes of a frame for the peer that has come in part; see :meth:`comes`.
         self.coming = 0
         #: STOMP frames in them, as the callers of :meth:`write` count.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Final, Protocol
 
 from broker.timing.clock import Clock
@@ -20,8 +21,8 @@ TURN: Final = 0.005
 SLICE: Final = 0.001
 #: Bytes that may wait for a broadcaster's next round; clients that read never cause that many.
 PENDING: Final = 4 * 1024 * 1024
-#: Messages that may wait for a client, however large they are: of some megabytes a few wait for a
-#: client that reads as fast as it can.
+#: Messages that may wait for a client, as many bytes as so many of the largest have: of some
+#: megabytes a few wait for a client that reads as fast as it can, and small ones come behind them.
 FEW: Final = 16
 #: Forms in which a round's frames are kept: clients of one kind choose the same few subscription
 #: ids, and clients that do not must not make us hold a copy for each. Bytes of these frames, if it
@@ -64,7 +65,11 @@ class Subscriber:
         self.send(Batch(deliveries))
 
     def send(self, batch: Batch) -> None:
-        self.client.writer.write(batch.whole(self.form), frames=len(batch))
+        writer = self.client.writer
+        before = writer.backlog
+        writer.write(batch.whole(self.form), frames=len(batch))
+        if writer.backlog:
+            writer.largest = max(batch.largest, writer.largest if before else 0)
 
 
 def _sees_none() -> bool:
@@ -90,7 +95,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self._deliveries)
 
-    @property
+    @cached_property
     def largest(self) -> int:
         """The bytes of its largest delivery."""
         return max(len(each.tail) for each in self._deliveries)
@@ -213,10 +218,11 @@ class Broadcaster:
 
 def _send(batch: Batch, subscriber: Subscriber, budget: int) -> None:
     writer = subscriber.client.writer
-    if writer.backlog > 2 * budget and writer.backlog > FEW * batch.largest:
+    waits = writer.backlog
+    if waits > 2 * budget and waits > FEW * max(batch.largest, writer.largest):
         subscriber.client.end(TooSlow("messages were not read fast enough"))
         return
-    if writer.backlog > budget:
+    if waits > budget:
         batch = batch.lasting()
     if batch:
         subscriber.send(batch)

@@ -168,10 +168,12 @@ class FakeHistory:
 
 
 class FakeWriter:
-    """Keeps what is written; ``backlog`` is what the test says, ``pace`` the seconds to drain."""
+    """Keeps what is written; ``backlog`` is what the test says, and grows if it is ``stuck``;
+    ``pace`` are the seconds to drain."""
 
     def __init__(self) -> None:
-        self.backlog = 0
+        self.backlog = self.largest = 0
+        self.stuck = False
         self.pace = 0.0
         self.chunks: list[bytes] = []
         self.drains = 0
@@ -179,6 +181,8 @@ class FakeWriter:
     def write(self, data: bytes, *, frames: int) -> None:
         assert len(list(frames_in(data))) == frames > 0
         self.chunks.append(data)
+        if self.stuck:
+            self.backlog += len(data)
 
     async def drained(self) -> None:
         self.drains += 1

@@ -247,6 +247,32 @@ def test_a_few_messages_may_wait_for_a_client_however_large_they_are() -> None:
     run(scenario())
 
 
+def test_small_ones_may_wait_behind_a_few_large_ones_but_not_without_them() -> None:
+    async def scenario() -> None:
+        out, other_topic = broadcaster(), broadcaster()
+        (client,) = attended(1, out)
+        other_topic.add(Subscriber(client, "other"))
+        client.sink.stuck = True
+        for _ in range(3):
+            out.deliver(delivery("x" * BUDGET))
+            await settle()
+        for topic in (out, other_topic):
+            topic.deliver(delivery("small"))
+            await settle()
+        assert client.ended is None
+        assert texts(client)[-2:] == ["small", "small"]
+        client.sink.backlog = 0
+        out.deliver(delivery("small"))
+        await settle()
+        assert client.ended is None
+        client.sink.backlog = 10 * BUDGET
+        out.deliver(delivery("small"))
+        await settle()
+        assert isinstance(client.ended, TooSlow)
+
+    run(scenario())
+
+
 def test_all_are_told_the_end_and_sent_nothing_more() -> None:
     async def scenario() -> None:
         out = broadcaster(CostlyClock())

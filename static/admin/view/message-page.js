@@ -10,7 +10,7 @@ import { subjectLink } from "../subject.js";
 
 /** The form that leads to a message's page. @param {Context} context */
 export function messageSearch({ i18n }) {
-  const id = element("input", { dir: "auto", autocomplete: "off", spellcheck: "false", maxlength: "100" });
+  const id = element("input", { dir: "auto", autocomplete: "off", spellcheck: "false" });
   return element(
     "form",
     {

@@ -1,8 +1,10 @@
 import { PATH } from "../../interact/gateway-address.js";
 import { Problem } from "../../interact/index.js";
 import { spelled } from "../class-code.js";
+import { isolated } from "../../shared/bidi.js";
 import { element, field, icon, iconButton } from "../../shared/element.js";
 import { qrCode } from "../../shared/qr.js";
+import { keyed } from "./keyed.js";
 
 /** @typedef {import("../main.js").Context} Context */
 /** @typedef {{code: string, url: string, guests: "no" | "knock" | "yes"}} ClassCode */
@@ -178,28 +180,33 @@ export function doorBell(context, room, code, signal) {
     element("div", { class: "row" }, count, all),
     list,
   );
+  // Whoever works with the keyboard keeps their place while others come.
+  const fill = keyed(list, {
+    key: ({ number, name }) => JSON.stringify([number, name]),
+    make: (/** @type {Knock} */ { number, name }) =>
+      element(
+        "li",
+        {},
+        element("bdi", { class: "grow" }, name),
+        element(
+          "button",
+          {
+            type: "button",
+            "aria-label": `${i18n.say("door.admit")}: ${isolated(name)}`,
+            click: () => answer({ admit: [number] }),
+          },
+          i18n.say("door.admit"),
+        ),
+        iconButton("x", i18n.say("door.refuse", { name }), { click: () => answer({ refuse: [number] }) }),
+      ),
+  });
   let shown = "";
   const show = (/** @type {Knock[]} */ knocks) => {
     root.hidden = knocks.length === 0;
-    // Rebuilt only if something changed, because the focus may be on a button.
     if (shown === JSON.stringify(knocks)) return;
     shown = JSON.stringify(knocks);
     count.textContent = i18n.say("door.waiting", { count: knocks.length });
-    list.replaceChildren(
-      ...knocks.map(({ number, name }) =>
-        element(
-          "li",
-          {},
-          element("bdi", { class: "grow" }, name),
-          element(
-            "button",
-            { type: "button", click: () => answer({ admit: [number] }) },
-            i18n.say("door.admit"),
-          ),
-          iconButton("x", i18n.say("door.refuse", { name }), { click: () => answer({ refuse: [number] }) }),
-        ),
-      ),
-    );
+    fill(knocks);
   };
   const look = async () => {
     const { knocks } = await connection.call("GET", path);

@@ -14,6 +14,7 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
+from contextvars import copy_context
 from heapq import heappop, heappush
 from itertools import count
 from math import exp
@@ -86,12 +87,13 @@ def share_key(user: str | None, address: str) -> Hashable:
 
 
 class Waiting:
-    """A turn that waits, and may be cancelled."""
+    """A turn that waits, and may be cancelled. It has the context of whoever waits."""
 
-    __slots__ = ("turn",)
+    __slots__ = ("context", "turn")
 
     def __init__(self, turn: Turn) -> None:
         self.turn: Turn | None = turn
+        self.context = copy_context()
 
     def cancel(self) -> None:
         self.turn = None
@@ -357,7 +359,7 @@ class Rotation:
         try:
             if turn is not None:
                 before, began, cpu = self._spent, self.clock(), self._cpu()
-                turn()
+                waiting.context.run(turn)
                 taken = self._cpu() - cpu + self._spent - before
                 share.tag += taken
                 self._note(taken, share)

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable
+from contextvars import ContextVar, copy_context
 from itertools import pairwise
 
 import pytest
@@ -421,6 +422,22 @@ def test_a_cancelled_turn_is_not_served_and_costs_the_others_nothing() -> None:
         assert stage.served == ["next"]
 
     virtual_time.run(main())
+
+
+def test_a_turn_has_the_context_of_who_waits_whoever_came_first() -> None:
+    whose: ContextVar[str] = ContextVar("whose", default="-")
+    seen = []
+
+    async def scenario() -> None:
+        stage = Stage()
+        for name in ("first", "second"):
+            context = copy_context()
+            context.run(whose.set, name)
+            context.run(stage.rotation.wait, lambda: seen.append(whose.get()), Share())
+        await turns_of_the_loop(lambda: len(seen) == 2)
+
+    asyncio.run(scenario())
+    assert seen == ["first", "second"]
 
 
 def test_a_turn_that_fails_does_not_end_the_rotation() -> None:

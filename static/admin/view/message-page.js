@@ -51,17 +51,23 @@ export function messagePage(context, id) {
   );
 
   let isAsking = false;
+  /** What stands there: it is not made anew while somebody selects it, or works with its links. */
+  let shown = "";
   const refresh = async () => {
     // It is called with each message of the live stream; a slow answer is waited for.
     if (isAsking) return;
     isAsking = true;
     try {
       const { messages, missing } = await api.message(id);
+      const news = JSON.stringify([messages, missing]);
+      if (news === shown) return;
+      shown = news;
       found.replaceChildren(...messages.map((each) => facts(context, each)));
       const silent = Object.entries(missing).map(([gateway, why]) => i18n.say("missing.one", { gateway, why }));
       problem.textContent = [...(messages.length ? [] : [i18n.say("message.none")]), ...silent].join(" · ");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
+      shown = "";
       problem.textContent = i18n.explain(error);
     } finally {
       isAsking = false;

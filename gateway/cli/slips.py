@@ -40,7 +40,7 @@ _SLIP: Final = """<article>
 
 def slips(new: Sequence[NewAccount], address: str) -> str:
     """The page, as HTML that needs nothing else."""
-    code = segno.make(address, micro=False).svg_inline(border=2)
+    code = segno.make(address, micro=False).svg_inline(border=2, omitsize=True)
     return _PAGE.format(
         slips="\n".join(
             _SLIP.format(

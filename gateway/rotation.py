@@ -22,6 +22,7 @@ from typing import Final, Protocol
 
 from broker.timing.readings import Monotonic
 from gateway.budget.addresses import network_of
+from gateway.stopwatch import Stopwatch
 
 #: Seconds of work from sockets in one turn of the loop. A post needs two dozen turns of the loop
 #: until it is answered, and each of them may be as full.
@@ -167,12 +168,13 @@ class Rotation:
     """The order in which work that comes from sockets is done.
 
     ``clock`` advances within a turn of the loop, unlike the loop's own time. ``cpu`` is the time
-    that this thread has had of a processor: nobody is charged for what other processes take.
+    that this thread has had of a processor: nobody is charged for what other processes take, but
+    for parts of a millisecond (:mod:`gateway.stopwatch`).
     """
 
     def __init__(self, *, clock: Monotonic, cpu: Monotonic = time.thread_time) -> None:
         self.clock = clock
-        self._cpu = cpu
+        self._watch = Stopwatch(clock=clock, cpu=cpu)
         #: Shares with work that waits, the one that is next first.
         self._heap: list[Share] = []
         self._ranks = count()
@@ -224,9 +226,9 @@ class Rotation:
 
     def work(self, turn: Turn, share: Share, line: Line | None = None) -> None:
         """Do work that :meth:`may_work`, and count it for the share."""
-        began = self._cpu()
+        begun = self._watch.begin()
         turn()
-        self.charge(self._cpu() - began, share, line)
+        self.charge(self._watch.since(begun), share, line)
 
     def spend(self, seconds: float) -> None:
         """Count work that was done at once, or that a turn has only begun."""
@@ -358,15 +360,15 @@ class Rotation:
         turn, taken = waiting.turn, 0.0
         try:
             if turn is not None:
-                before, began, cpu = self._spent, self.clock(), self._cpu()
+                before, begun = self._spent, self._watch.begin()
                 waiting.context.run(turn)
-                taken = self._cpu() - cpu + self._spent - before
+                taken = self._watch.since(begun) + self._spent - before
                 share.tag += taken
                 self._note(taken, share)
                 if comes_anew:
                     # Those who wait are not passed for ever, however many come anew.
                     self._virtual += taken / (len(self._heap) + 1)
-                self._spent += self.clock() - began
+                self._spent += self.clock() - begun[0]
         finally:
             share.count(taken, line)
             share.tag += share.owed

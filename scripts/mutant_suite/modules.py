@@ -91,6 +91,7 @@ MODULES: Final[dict[str, tuple[str, ...]]] = {
     "gateway/messages/turns.py": ("tests/unit/messages/test_turns.py",),
     "gateway/queues/progress.py": ("tests/unit/queues/test_progress.py",),
     "gateway/reports/csv_text.py": ("tests/unit/reports/test_csv_text.py",),
+    "gateway/stopwatch.py": ("tests/unit/test_stopwatch.py",),
     "gateway/store/approving.py": ("tests/unit/store/test_store_approving.py",),
     "gateway/store/keys.py": ("tests/unit/store/test_store_keys.py",),
     "gateway/store/pace.py": ("tests/unit/store/test_store_pace.py",),

@@ -148,11 +148,12 @@ class Share:
             had = line.had = max(line.had, had - CREDIT)
         heappush(self.waiting, (had, rank, waiting, line))
 
-    def next(self) -> tuple[Waiting, Line | None]:
-        """Take out the turn of the connection that has had least."""
+    def next(self) -> tuple[Waiting, Line | None, bool]:
+        """Take out the turn of the connection that has had least; and whether it comes anew."""
         had, _, waiting, line = heappop(self.waiting)
+        comes_anew = had <= self.begin
         self.begin = max(self.begin, had)
-        return waiting, line
+        return waiting, line, comes_anew
 
     def count(self, seconds: float, line: Line | None) -> None:
         """Count what a connection has had."""
@@ -356,7 +357,7 @@ class Rotation:
     def _serve(self, share: Share) -> None:
         comes_anew = share.tag <= self._virtual
         self._virtual = max(self._virtual, share.tag)
-        waiting, line = share.next()
+        waiting, line, is_new_line = share.next()
         turn, taken = waiting.turn, 0.0
         try:
             if turn is not None:
@@ -371,6 +372,9 @@ class Rotation:
                 self._spent += self.clock() - begun[0]
         finally:
             share.count(taken, line)
+            if is_new_line:
+                # As shares are: connections that wait are not passed for ever by new ones.
+                share.begin += taken / (len(share.waiting) + 1)
             share.tag += share.owed
             share.owed = 0.0
             self._highest = max(self._highest, share.tag)

@@ -83,7 +83,8 @@ class Accounts(Generic[A]):
     """The checking of passwords, one after the other and one address after the other; ``budgets``
     say how many may wait.
 
-    ``guesses`` decides who may try; whoever has logged in from an address before comes first there.
+    ``guesses`` decides who may try; those who have logged in from an address before have turns of
+    their own there, so that they wait neither for neighbours who try names, nor others for them.
     Close it at the end.
     """
 
@@ -181,6 +182,7 @@ class Accounts(Generic[A]):
         self, work: Callable[[], T], *, address: str = "", known: bool = False
     ) -> T:
         network = network_of(address)
+        turns_of = network, known
         try:
             place = self._places.take(network or None)
         except (LoginsWait, TooManyLogins) as error:
@@ -190,7 +192,7 @@ class Accounts(Generic[A]):
         assert task is not None  # noqa: S101 - a coroutine runs in one
         self._waiting[task] = loop
         try:
-            await self._turns.begin(network, urgent=known, within=_LONGEST_WAIT)
+            await self._turns.begin(turns_of, within=_LONGEST_WAIT)
         except TimeoutError:
             place.give_back()
             raise LoginsWait(
@@ -216,7 +218,7 @@ class Accounts(Generic[A]):
 
         def ended() -> None:
             place.give_back()
-            self._turns.end(network)
+            self._turns.end(turns_of)
 
         def done(_: Future[T]) -> None:
             # The loop is closed if a command that hashed was interrupted.

@@ -261,6 +261,22 @@ def test_a_connection_that_asks_for_little_does_not_wait_for_many_of_the_same_ad
     virtual_time.run(main())
 
 
+def test_a_connection_that_waits_is_not_passed_for_ever_by_new_ones_of_its_address() -> None:
+    async def main() -> None:
+        stage, school = Stage(), Share()
+        # It asks for much, and nobody else is about.
+        stage.rotation.charge(1.0, school)
+        stage.ask("page", school, seconds=TURN, times=5, line=Connection())
+        # As many as the loop has time for come anew, each for one request.
+        for turn in range(300):
+            for n in range(4 if turn else 20):
+                stage.ask(f"new {turn} {n}", school, seconds=TURN / 3.9, line=Connection())
+            await asyncio.sleep(0)
+        assert stage.served.count("page") == 5
+
+    virtual_time.run(main())
+
+
 def test_nobody_waits_for_others_who_are_not_there() -> None:
     async def main() -> None:
         stage = Stage()

@@ -250,8 +250,9 @@ def test_a_caller_that_gives_up_does_not_make_room_while_the_thread_is_busy() ->
     play(scene, Source(), hasher=hasher, waiting=1)
 
 
-def test_addresses_take_turns_and_who_is_known_there_comes_first() -> None:
-    """One machine that tries names all the time keeps nobody else out for long."""
+def test_addresses_take_turns_and_so_do_those_who_are_known_there() -> None:
+    """One machine that tries names all the time keeps nobody else out for long, nor does a school
+    that comes back."""
     hasher, ended = HeldHasher(), list[str]()
 
     async def try_from(accounts: Accounts[Account], address: str, user: str) -> None:
@@ -260,10 +261,11 @@ def test_addresses_take_turns_and_who_is_known_there_comes_first() -> None:
         ended.append(f"{user} at {address}")
 
     async def scene(accounts: Accounts[Account]) -> None:
-        accounts.guesses.right("the school", "kim")
+        for number in range(4):
+            accounts.guesses.right("the school", f"pupil{number}")
         tries = [
             *(("the school", f"nobody{number}") for number in range(4)),
-            ("the school", "kim"),
+            *(("the school", f"pupil{number}") for number in range(4)),
             ("home", "lee"),
         ]
         tasks = [asyncio.create_task(try_from(accounts, *each)) for each in tries]
@@ -272,12 +274,13 @@ def test_addresses_take_turns_and_who_is_known_there_comes_first() -> None:
         hasher.go.set()
         await asyncio.gather(*tasks)
 
-    play(scene, Source(), hasher=hasher)
-    assert ended[:4] == [
+    play(scene, Source(), hasher=hasher, waiting=9)
+    assert ended[:5] == [
         "nobody0 at the school",
-        "kim at the school",
         "nobody1 at the school",
+        "pupil0 at the school",
         "lee at home",
+        "nobody2 at the school",
     ]
 
 

@@ -103,17 +103,16 @@ class Traces:
         return [str(post.message) for post in self._posts.by_request(asked["request"])]
 
     def _answer_passed(self, asked: Mapping[str, Any]) -> list[dict[str, Any]]:
+        posts = self._posts.by_messages([UUID(id) for id, *_ in asked["messages"]])
         return [
-            self._passed(UUID(id), Stream(Audience(audience), room), seq)
+            self._passed(posts[UUID(id)], Stream(Audience(audience), room), seq)
             for id, audience, room, seq in asked["messages"]
         ]
 
-    def _passed(self, id: UUID, stream: Stream, seq: int) -> dict[str, Any]:
+    def _passed(self, posts: Sequence[Post], stream: Stream, seq: int) -> dict[str, Any]:
         given_out = self._topics.given_out(stream)
         return {
-            "posts": [
-                asdict(post) | {"message": str(post.message)} for post in self._posts.by_message(id)
-            ],
+            "posts": [asdict(post) | {"message": str(post.message)} for post in posts],
             "delivered": None if given_out is None else given_out[0] >= seq,
             "subscribers": 0 if given_out is None else given_out[1],
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -51,8 +52,11 @@ class Posts:
         found = [post for post in self._kept if post.request == request]
         return found[: -FOUND - 1 : -1]
 
-    def by_message(self, message: UUID) -> list[Post]:
-        """The latest posts of a message, which may have been sent several times; the last one
-        first."""
-        found = [post for post in self._kept if post.message == message]
-        return found[: -FOUND - 1 : -1]
+    def by_messages(self, messages: Collection[UUID]) -> dict[UUID, list[Post]]:
+        """The latest posts of each message, which may have been sent several times; the last one
+        first. One look for all of them: the loop waits for it."""
+        found: dict[UUID, list[Post]] = {message: [] for message in messages}
+        for post in self._kept:
+            if post.message in found:
+                found[post.message].append(post)
+        return {message: posts[: -FOUND - 1 : -1] for message, posts in found.items()}

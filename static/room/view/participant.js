@@ -148,6 +148,8 @@ export function participantView(i18n, classroom, drafts) {
     main,
     update() {
       const { state, me } = classroom;
+      // Whoever comes back from the list of rooms is told no news: what is known counts.
+      if (!classroom.isReadOnly) obey();
       poll.update();
       const isUp = classroom.handOnItsWay ?? hasHandUp(state, me);
       if (hand.getAttribute("aria-pressed") !== `${isUp}`) {

@@ -476,6 +476,11 @@ def test_a_muted_participant_reads_so_at_once_and_when_it_has_ended(
     stand_in.say("hana", {"user": "paul"}, **mutes)
     page.reload()
     expect(page.locator(".ordered")).to_contain_text("The host has muted you")
+    # So it is for whoever comes back from the list of rooms.
+    page.get_by_role("link", name="My rooms").click()
+    expect(page.get_by_role("heading", name="My rooms")).to_be_visible()
+    page.go_back()
+    expect(page.locator(".ordered")).to_contain_text("The host has muted you")
 
 
 def test_a_participant_does_not_make_others_look(page: Page, stand_in: StandIn) -> None:

@@ -321,9 +321,10 @@ class Guarded(IOStream):
         self._is_handled = True
         self._counted += share.request
         self._rested = share.computing
+        line: Guarded | None = self
         if self._guardian is not None and found.startswith(self._guardian.probes.heads):
-            # Not behind other requests from there.
-            share = rotation.share(("probes", network_of(self.address)))
+            # Not behind other requests from there, nor by what it has had of another share.
+            share, line = rotation.share(("probes", network_of(self.address))), None
             if rotation.may_probe(share):
                 return found
         elif rotation.may_work(share) or (self._at_once and found.startswith(self._at_once)):
@@ -332,14 +333,14 @@ class Guarded(IOStream):
             return found
         loop = asyncio.get_running_loop()
         turn: asyncio.Future[bool] = loop.create_future()
-        waiting = rotation.wait(partial(_begin, turn, rotation, share), share, self)
+        waiting = rotation.wait(partial(_begin, turn, rotation, share), share, line)
         end = loop.call_later(TURN_SECONDS, _give_up, turn, waiting)
         try:
             has_turn = await turn
         finally:
             end.cancel()
         if not has_turn:
-            rotation.charge(REQUEST, share, self)
+            rotation.charge(REQUEST, share, line)
             # Behind many of its own it waits for these, and not for the gateway.
             kind = RateLimited if len(share.waiting) > _OF_ONE else NoCapacity
             self._tell(

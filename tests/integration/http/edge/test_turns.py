@@ -36,6 +36,7 @@ class Full(Rotation):
     def __init__(self, *, open_to: Share | None = None) -> None:
         super().__init__(clock=time.monotonic)
         self.turns: list[Turn] = []
+        self.lines: list[Line | None] = []
         self.charged: list[float] = []
         self._open_to = open_to
 
@@ -46,8 +47,9 @@ class Full(Rotation):
         self.charged.append(seconds)
         super().charge(seconds, share, line)
 
-    def wait(self, turn: Turn, _: Share, __: Line | None = None) -> Waiting:
+    def wait(self, turn: Turn, _: Share, line: Line | None = None) -> Waiting:
         self.turns.append(turn)
+        self.lines.append(line)
         return Waiting(turn)
 
 
@@ -70,6 +72,27 @@ async def test_a_probe_is_answered_while_others_wait_for_their_turns(
             assert (await answer(reader))[0] == 200
         rotation.turns[0]()
         assert (await answer(other_reader))[0] == 404
+
+
+@pytest.mark.gen_test
+async def test_a_probe_among_many_waits_beside_what_its_connection_has_had_for_requests(
+    dial: Open, public: Listener, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rotation_of_clients, "PROBING", 0.0)
+    rotation = Full()
+    async with dial() as (reader, writer):
+        await until(lambda: len(public._server._places) == 1)
+        (stream,) = public._server._places._addresses
+        writer.write(ASK)
+        stream.take_turns(rotation, Share())
+        assert (await answer(reader))[0] == 200
+        for path in (b"/healthz", b"/nothing"):
+            waiting = len(rotation.turns)
+            writer.write(b"GET %b HTTP/1.1\r\nHost: x\r\n\r\n" % path)
+            await until(lambda: len(rotation.turns) > waiting)  # noqa: B023
+            rotation.turns[-1]()
+            await answer(reader)
+    assert rotation.lines == [None, stream]
 
 
 @pytest.mark.parametrize(

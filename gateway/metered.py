@@ -3,46 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Generator
-from time import thread_time
 from typing import Any, Generic, TypeVar
 
 from gateway.payer import Payer, payer
+from gateway.stopwatch import Stopwatch
 
 T = TypeVar("T")
 
 
 class Metered(Generic[T]):
     """A coroutine to be awaited; ``took`` is called after each of its steps with the seconds of a
-    processor that this thread has had in it, ``pays`` with those that other threads have had for
-    it."""
+    processor that this thread has had in it by the ``watch``, ``pays`` with those that other
+    threads have had for it."""
 
-    __slots__ = ("_pays", "_took", "_work")
+    __slots__ = ("_pays", "_took", "_watch", "_work")
 
     def __init__(
         self,
         work: Coroutine[Any, Any, T],
         took: Callable[[float], None],
         *,
+        watch: Stopwatch,
         pays: Payer | None = None,
     ) -> None:
         self._work = work
         self._took = took
+        self._watch = watch
         self._pays = pays
 
     def __await__(self) -> Generator[Any, Any, T]:
-        work, took = self._work, self._took
+        work, took, watch = self._work, self._took, self._watch
         error: BaseException | None = None
         try:
             while True:
                 before = payer.set(self._pays)
-                began = thread_time()
+                begun = watch.begin()
                 try:
                     waits_for = work.send(None) if error is None else work.throw(error)
                 except StopIteration as end:
                     result: T = end.value
                     return result
                 finally:
-                    took(thread_time() - began)
+                    took(watch.since(begun))
                     payer.reset(before)
                 error = None
                 try:

@@ -170,12 +170,13 @@ class Rotation:
 
     ``clock`` advances within a turn of the loop, unlike the loop's own time. ``cpu`` is the time
     that this thread has had of a processor: nobody is charged for what other processes take, but
-    for parts of a millisecond (:mod:`gateway.stopwatch`).
+    for a tenth of a millisecond (:mod:`gateway.stopwatch`).
     """
 
     def __init__(self, *, clock: Monotonic, cpu: Monotonic = time.thread_time) -> None:
         self.clock = clock
-        self._watch = Stopwatch(clock=clock, cpu=cpu)
+        #: Measures work on the loop.
+        self.watch = Stopwatch(clock=clock, cpu=cpu)
         #: Shares with work that waits, the one that is next first.
         self._heap: list[Share] = []
         self._ranks = count()
@@ -227,9 +228,9 @@ class Rotation:
 
     def work(self, turn: Turn, share: Share, line: Line | None = None) -> None:
         """Do work that :meth:`may_work`, and count it for the share."""
-        begun = self._watch.begin()
+        begun = self.watch.begin()
         turn()
-        self.charge(self._watch.since(begun), share, line)
+        self.charge(self.watch.since(begun), share, line)
 
     def spend(self, seconds: float) -> None:
         """Count work that was done at once, or that a turn has only begun."""
@@ -361,9 +362,9 @@ class Rotation:
         turn, taken = waiting.turn, 0.0
         try:
             if turn is not None:
-                before, begun = self._spent, self._watch.begin()
+                before, begun = self._spent, self.watch.begin()
                 waiting.context.run(turn)
-                taken = self._watch.since(begun) + self._spent - before
+                taken = self.watch.since(begun) + self._spent - before
                 share.tag += taken
                 self._note(taken, share)
                 if comes_anew:

@@ -11,11 +11,9 @@ from typing import Final
 
 from broker.timing.readings import Monotonic
 
-#: Seconds of work up to which the wall's clock says enough: who was interrupted in it by other
-#: processes is charged for no more than that.
-SHORT: Final = 0.000_1
-#: Seconds for which a reading of the processor's clock serves for what begins after it.
-FRESH: Final = 0.000_5
+#: Seconds up to which the wall's clock says enough of work, and a reading of the processor's clock
+#: serves for what begins after it: whoever is interrupted by others is charged for no more of it.
+NEAR: Final = 0.000_1
 
 #: The beginning of work: on the wall's clock, and the last reading of the processor's before it.
 Begun = tuple[float, float]
@@ -38,17 +36,17 @@ class Stopwatch:
     def begin(self) -> Begun:
         """Work begins; for :meth:`since`."""
         now = self._clock()
-        if now - self._read_at > FRESH:
+        if now - self._read_at > NEAR:
             self._had, self._read_at = self._cpu(), now
         return now, self._had
 
     def since(self, begun: Begun) -> float:
-        """The seconds that the work has had of a processor: no less, and more by :data:`FRESH` or
-        :data:`SHORT` at most."""
+        """The seconds that the work has had of a processor: no less, and if others had
+        it meanwhile, more by :data:`NEAR` at most."""
         at, had = begun
         now = self._clock()
         taken = now - at
-        if taken <= SHORT:
+        if taken <= NEAR:
             return taken
         self._had, self._read_at = self._cpu(), now
         return min(taken, self._had - had)

@@ -120,14 +120,14 @@ class BaseHandler(RequestHandler):
             await work
             return
         try:
-            await Metered(work, stream.has_taken, pays=stream.payer())
+            await Metered(work, stream.has_taken, watch=stream.watch, pays=stream.payer())
             if self._held is not None:
                 if not stream.closed():
                     # However many wait so, others from the same address come in.
                     stream.makes_room()
                     self._gone = asyncio.get_running_loop().create_future()
                     await wait((self._gone,), timeout=self._held_for)
-                await Metered(self._refuse(self._held), stream.has_taken)
+                await Metered(self._refuse(self._held), stream.has_taken, watch=stream.watch)
         finally:
             stream.has_ended()
             _untie(getattr(self.request, "_body_future", None))

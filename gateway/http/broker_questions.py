@@ -95,7 +95,7 @@ class _Question(HTTPMessageDelegate):
             await self._answer()
             return
         try:
-            await Metered(self._answer(), stream.has_taken)
+            await Metered(self._answer(), stream.has_taken, watch=stream.watch)
         finally:
             stream.has_ended()
 

@@ -16,6 +16,6 @@ class Serving(HTTP1ServerConnection):
     async def _server_request_loop(self, delegate: HTTPServerConnectionDelegate) -> None:
         loop = super()._server_request_loop(delegate)
         if isinstance(self.stream, Guarded):
-            await Metered(loop, self.stream.has_taken)
+            await Metered(loop, self.stream.has_taken, watch=self.stream.watch)
         else:
             await loop

@@ -13,7 +13,7 @@ import termios
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from functools import partial
-from time import thread_time
+from time import monotonic, thread_time
 from typing import Any, Final, Protocol
 
 from tornado.ioloop import IOLoop
@@ -35,6 +35,7 @@ from gateway.http.probes import Probes
 from gateway.http.tls_turns import TlsTurns
 from gateway.payer import Payer
 from gateway.rotation import REQUEST, Rotation, Share, Waiting, share_key
+from gateway.stopwatch import Stopwatch
 
 #: Bytes of a request's head; where tokens are taken, there is room for the longest beside that.
 HEAD_BYTES: Final = 16 * 1024
@@ -136,6 +137,7 @@ class Guarded(IOStream):
     _unsent = 0
     _rotation: Rotation | None = None
     _share: Share | None = None
+    _watch: Stopwatch | None = None
     #: The time that the connection has had, among those of its share.
     had = 0.0
     #: Seconds of the loop's time that the request has had, and those that were counted.
@@ -180,8 +182,15 @@ class Guarded(IOStream):
         whose heads begin like a probe's, as long as these are few, or like one of ``at_once``, at
         once. ``whose``: asked for the share until the user is known; ``of_many``: and from then on,
         too, because one client's request follows another's."""
-        self._rotation, self._share = rotation, share
+        self._rotation, self._share, self._watch = rotation, share, rotation.watch
         self._at_once, self._whose, self._is_of_many = at_once, whose, of_many
+
+    @property
+    def watch(self) -> Stopwatch:
+        """The stopwatch for the time that the connection takes of the loop."""
+        if self._watch is None:
+            self._watch = Stopwatch(clock=monotonic, cpu=thread_time)
+        return self._watch
 
     def belongs_to(self, user: str) -> None:
         """Let the next requests take the user's turns: nobody waits behind the requests of unknown
@@ -407,7 +416,8 @@ class Guarded(IOStream):
             events &= ~IOLoop.READ
             if not events:
                 return
-        began = thread_time()
+        watch = self.watch
+        begun = watch.begin()
         if self._read_future is None:
             # Something came that nobody waits for yet.
             self._listens = False
@@ -415,7 +425,7 @@ class Guarded(IOStream):
                 events &= ~IOLoop.READ
         super()._handle_events(fd, events)
         if not self._has_piece:
-            self.has_taken(thread_time() - began)
+            self.has_taken(watch.since(begun))
         if self._has_ended and not self.closed() and not self.reading():
             # An end that has been seen would be reported in each turn of the loop.
             self._ignore(IOLoop.READ)

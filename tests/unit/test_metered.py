@@ -6,38 +6,45 @@ from typing import Any
 
 import pytest
 
-from gateway import metered
 from gateway.metered import Metered
 from gateway.payer import payer
+from gateway.stopwatch import Stopwatch
 
 
 class Clock:
     """Advances only by the work of the test."""
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def __init__(self) -> None:
         self.now = 0.0
-        monkeypatch.setattr(metered, "thread_time", lambda: self.now)
+
+    def __call__(self) -> float:
+        return self.now
 
     def works(self, seconds: float) -> None:
         self.now += seconds
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    return Clock(monkeypatch)
+def clock() -> Clock:
+    return Clock()
 
 
-def run(work: Coroutine[Any, Any, Any]) -> list[float]:
+@pytest.fixture
+def watch(clock: Clock) -> Stopwatch:
+    return Stopwatch(clock=clock, cpu=clock)
+
+
+def run(work: Coroutine[Any, Any, Any], watch: Stopwatch) -> list[float]:
     steps: list[float] = []
 
     async def main() -> None:
-        await Metered(work, steps.append)
+        await Metered(work, steps.append, watch=watch)
 
     asyncio.run(main())
     return steps
 
 
-def test_each_step_is_measured_and_no_wait(clock: Clock) -> None:
+def test_each_step_is_measured_and_no_wait(clock: Clock, watch: Stopwatch) -> None:
     async def work() -> None:
         clock.works(1)
         await asyncio.gather(asyncio.sleep(0), other())
@@ -53,10 +60,10 @@ def test_each_step_is_measured_and_no_wait(clock: Clock) -> None:
         await asyncio.sleep(0)
         clock.works(4)
 
-    assert run(work()) == [1, 5, 4]
+    assert run(work(), watch) == [1, 5, 4]
 
 
-def test_results_and_errors_pass(clock: Clock) -> None:
+def test_results_and_errors_pass(clock: Clock, watch: Stopwatch) -> None:
     async def main() -> None:
         steps: list[float] = []
 
@@ -64,20 +71,20 @@ def test_results_and_errors_pass(clock: Clock) -> None:
             await asyncio.sleep(0)
             return "it"
 
-        assert await Metered(gives(), steps.append) == "it"
+        assert await Metered(gives(), steps.append, watch=watch) == "it"
 
         async def fails() -> None:
             clock.works(2)
             raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
-            await Metered(fails(), steps.append)
+            await Metered(fails(), steps.append, watch=watch)
         assert steps == [0, 0, 2]
 
     asyncio.run(main())
 
 
-def test_a_cancellation_reaches_the_work_which_may_go_on(clock: Clock) -> None:
+def test_a_cancellation_reaches_the_work_which_may_go_on(clock: Clock, watch: Stopwatch) -> None:
     async def main() -> None:
         steps: list[float] = []
         told: list[str] = []
@@ -92,7 +99,7 @@ def test_a_cancellation_reaches_the_work_which_may_go_on(clock: Clock) -> None:
                 told.append("cleaned up")
                 raise
 
-        task = asyncio.ensure_future(Metered(work(), steps.append))
+        task = asyncio.ensure_future(Metered(work(), steps.append, watch=watch))
         await asyncio.sleep(0)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -103,7 +110,9 @@ def test_a_cancellation_reaches_the_work_which_may_go_on(clock: Clock) -> None:
     asyncio.run(main())
 
 
-def test_who_pays_for_threads_is_known_in_each_step_and_not_between_them() -> None:
+def test_who_pays_for_threads_is_known_in_each_step_and_not_between_them(
+    watch: Stopwatch,
+) -> None:
     async def main() -> None:
         paid: list[float] = []
         known: list[object] = []
@@ -113,7 +122,7 @@ def test_who_pays_for_threads_is_known_in_each_step_and_not_between_them() -> No
             await asyncio.sleep(0)
             known.append(payer.get())
             # It is another's time.
-            await Metered(inner(), lambda _: None)
+            await Metered(inner(), lambda _: None, watch=watch)
             known.append(payer.get())
             raise ZeroDivisionError
 
@@ -123,7 +132,7 @@ def test_who_pays_for_threads_is_known_in_each_step_and_not_between_them() -> No
 
         append = paid.append
         with pytest.raises(ZeroDivisionError):
-            await Metered(work(), lambda _: None, pays=append)
+            await Metered(work(), lambda _: None, watch=watch, pays=append)
         assert known == [append, append, None, append]
         assert payer.get() is None
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gateway.stopwatch import FRESH, SHORT, Stopwatch
+from gateway.stopwatch import NEAR, Stopwatch
 
 
 class Machine:
@@ -33,12 +33,12 @@ def test_short_pieces_are_measured_without_asking_for_each() -> None:
         machine.works(0.000_01)
         seconds.append(machine.watch.since(begun))
     assert seconds == pytest.approx([0.000_01] * 100)
-    assert machine.asked <= 1 + 100 * 0.000_01 / FRESH
+    assert machine.asked <= 1 + 100 * 0.000_01 / NEAR
 
 
-@pytest.mark.parametrize("before", [0.0, FRESH / 2, FRESH, 10.0])
-@pytest.mark.parametrize("work", [SHORT / 10, SHORT, 2 * SHORT, 1.0])
-@pytest.mark.parametrize("others", [0.0, SHORT / 2, 0.05])
+@pytest.mark.parametrize("before", [0.0, NEAR / 2, NEAR, 10.0])
+@pytest.mark.parametrize("work", [NEAR / 10, NEAR, 2 * NEAR, 1.0])
+@pytest.mark.parametrize("others", [0.0, NEAR / 2, 0.05])
 def test_it_says_no_less_than_was_had_and_little_more(
     before: float, work: float, others: float
 ) -> None:
@@ -51,7 +51,7 @@ def test_it_says_no_less_than_was_had_and_little_more(
     machine.works(work / 2)
     said = machine.watch.since(begun)
     assert said >= work - 1e-9
-    assert said <= work + min(others, max(FRESH, SHORT)) + 1e-9
+    assert said <= work + min(others, NEAR) + 1e-9
 
 
 def test_a_piece_within_another_takes_nothing_from_it() -> None:

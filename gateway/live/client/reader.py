@@ -191,7 +191,7 @@ class Reader:
 
     async def _work(self, waiting: Work, frames: Incoming) -> None:
         try:
-            await Metered(waiting, self._took, pays=self._computed)
+            await Metered(waiting, self._took, watch=self._rotation.watch, pays=self._computed)
         except Exception as error:
             self._consumer.failed(error)
         else:

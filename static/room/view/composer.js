@@ -89,7 +89,8 @@ export function composer({ i18n, draft, to, choose, send, longest = () => LONGES
       text.readOnly = is;
       switchOff(sending, is);
     },
-    isEmpty: () => text.value === "",
+    /** Nobody writes, or is about to. */
+    isIdle: () => text.value === "" && document.activeElement !== text,
     focus: () => text.focus(),
     /** The recipients have changed. */
     keep() {

@@ -102,14 +102,15 @@ export function participantView(i18n, classroom, drafts) {
       choose(true);
       isTurned = true;
     }
-    if (chat && isTurned && field.isEmpty()) choose(false);
+    // Nor does what somebody is about to write, with the eyes on the keyboard, become public by itself.
+    if (chat && isTurned && field.isIdle()) choose(false);
     const words = rules();
     if (ordered.textContent !== words) ordered.textContent = words;
   };
   const order = new Order(classroom, () => obey());
   const writing = element(
     "div",
-    { class: "writing" },
+    { class: "writing", focusout: () => obey() },
     timeline.newest,
     ordered,
     element(

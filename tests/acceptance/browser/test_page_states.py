@@ -434,10 +434,15 @@ def test_whoever_was_turned_to_the_hosts_is_turned_back_with_the_talk(
     for body, is_on in (({"chat": False}, False), (None, True), ({"chat": False}, False)):
         stand_in.say("hana", body, type="settings", keep="settings")
         expect(everyone).to_be_checked(checked=is_on)
-    # A question that was asked meanwhile changes nothing about that.
-    page.locator(".composer textarea").fill("why?")
-    page.locator(".composer textarea").press("Enter")
+    # A question that was asked meanwhile changes nothing about that, but whoever may be about to
+    # write the next one is turned back only when they have left the field.
+    field = page.locator(".composer textarea")
+    field.fill("why?")
+    field.press("Enter")
     stand_in.say("hana", None, type="settings", keep="settings")
+    expect(page.get_by_text("You can write to everyone again")).to_be_visible()
+    expect(everyone).not_to_be_checked()
+    field.blur()
     expect(everyone).to_be_checked()
     # Whoever has chosen the hosts stays with them.
     page.get_by_text("Host only", exact=True).click()

@@ -18,7 +18,7 @@ from gateway.budget.budgets import Budgets
 from gateway.budget.table import MEMBER_CHANGES, OPEN_ROOMS, ROOM_MEMBERS, ROOMS
 from gateway.domain.guest import is_guest
 from gateway.domain.identity import Identity
-from gateway.domain.journal import Entry, EntryKind
+from gateway.domain.journal import MEMBER_REMOVED, ROOM_CLOSED, Entry, EntryKind
 from gateway.domain.room import Attendee, Member, MemberRole, Room
 from gateway.domain.session import Proof
 from gateway.domain.user_name import spellings
@@ -259,7 +259,7 @@ class Rooms:
         await self._permissions.require(who, Action.MANAGE_ROOM, number)
         self._changes_of_rooms.take(("close", who.user))
         if await self._store.close_room(number, self._clock()):
-            self._note(who, "room_closed", f"closed room {number}", room=number)
+            self._note(who, ROOM_CLOSED, f"closed room {number}", room=number)
         await self._changes.changed(number, ended=True)
         # After everybody has heard that the room was closed, which is what guests are to be told.
         await self._endings.end_guests(number, CLOSED, remove=False)
@@ -330,7 +330,7 @@ class Rooms:
         for name in spellings(user):
             if await self._store.remove_member(number, name):
                 what = f"removed {name} from room {number}"
-                self._note(who, "member_removed", what, room=number, user=name)
+                self._note(who, MEMBER_REMOVED, what, room=number, user=name)
                 await self._changes.changed(number, name, ended=True)
                 if is_guest(name):
                     await self._endings.end_own(name, Proof.GUEST)

@@ -29,6 +29,9 @@ class EntryKind(StrEnum):
     GATEWAY = "gateway"
 
 
+#: The codes of hosts' orders in their rooms, of which there may be any number.
+ROOM_CLOSED: Final = "room_closed"
+MEMBER_REMOVED: Final = "member_removed"
 #: The code of an order to delete by request. Its entry names no person, so it stays when the
 #: entries about them, or about the room, are deleted.
 ERASURE: Final = "erasure"

@@ -10,7 +10,7 @@ from typing import Final
 from broker.timing.readings import Monotonic
 from gateway.budget.addresses import network_of
 from gateway.budget.rate import Buckets, Rate
-from gateway.domain.journal import Entry, EntryKind, Visit
+from gateway.domain.journal import MEMBER_REMOVED, ROOM_CLOSED, Entry, EntryKind, Visit
 from gateway.observe.events import Event
 
 #: Entries that wait at most: a few megabytes. More come only in a flood, or while the database is
@@ -23,6 +23,9 @@ _OF_CLIENTS: Final = frozenset({EntryKind.CONNECTION, EntryKind.CLOSE, EntryKind
 #: Entries of one user, or of one network (an IPv6 client has a /64) of which nobody is known: what
 #: one client does at most for a month is a fifth of the journal.
 _OF_ONE: Final = Rate(per_second=1 / 12, burst=100)
+#: Orders of one kind of one host: as many at once as a host may remove members, and close rooms.
+_OF_HOST: Final = Rate(per_second=1 / 12, burst=2_000)
+_ORDERS_OF_HOSTS: Final = frozenset({ROOM_CLOSED, MEMBER_REMOVED})
 #: Entries of all unknown clients together, who may have any number of networks: half of it.
 _OF_UNKNOWN: Final = Rate(per_second=1 / 6, burst=1_000)
 
@@ -35,6 +38,7 @@ class Journal:
     def __init__(self, *, clock: Monotonic, is_kept: bool = True, most: int = WAITING) -> None:
         self._clock = clock
         self._of_one = Buckets(_OF_ONE)
+        self._of_host = Buckets(_OF_HOST)
         self._of_unknown = Buckets(_OF_UNKNOWN)
         self._waiting: deque[Entry] = deque()
         #: Entries that wait at most.
@@ -56,9 +60,11 @@ class Journal:
             self.dropped += 1
 
     def _has_share(self, entry: Entry) -> bool:
+        now = self._clock()
+        if entry.kind == EntryKind.ACTION and entry.code in _ORDERS_OF_HOSTS:
+            return self._of_host.take((entry.code, entry.by), now)
         if entry.kind not in _OF_CLIENTS:
             return True
-        now = self._clock()
         if entry.user is not None:
             return self._of_one.take(("user", entry.user), now)
         network = network_of(entry.address or "")

@@ -72,6 +72,25 @@ def test_one_client_has_its_share_and_pushes_nobody_out() -> None:
     assert len(journal) == 208
 
 
+def test_a_host_who_removes_members_all_day_pushes_nobody_out() -> None:
+    journal = Journal(clock=lambda: 0.0)
+
+    def order(code: str, by: str) -> Entry:
+        return Entry(at=0.0, kind=EntryKind.ACTION, code=code, user="kim", by=by)
+
+    for _ in range(3_000):
+        journal.add(order("member_removed", "anna"))
+    assert (len(journal), journal.dropped) == (2_000, 1_000)
+    # Nor does that keep out what else the host orders, or others, or admins.
+    for other in (
+        order("room_closed", "anna"),
+        order("member_removed", "lee"),
+        order("end_user", "anna"),
+    ):
+        journal.add(other)
+    assert len(journal) == 2_003
+
+
 def test_all_unknown_clients_together_have_a_share_and_known_ones_do_not_notice() -> None:
     journal = Journal(clock=lambda: 0.0)
     for number in range(2_000):

@@ -373,7 +373,7 @@ class Rotation:
                 self._spent += self.clock() - begun[0]
         finally:
             share.count(taken, line)
-            if is_new_line:
+            if is_new_line and share.waiting:
                 # As shares are: connections that wait are not passed for ever by new ones.
                 share.begin += taken / (len(share.waiting) + 1)
             share.tag += share.owed

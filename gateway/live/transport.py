@@ -38,6 +38,8 @@ _JOINED: Final = 65_536
 _NO_LINGER: Final = struct.pack("ii", 1, 0)
 #: The places behind the whole frames of what was written.
 Ends = Callable[[bytes | bytearray], Iterable[int]]
+#: The context of a socket that is closed.
+_NOBODY: Final = Context()
 _NOT_NOW: Final = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
@@ -266,6 +268,9 @@ class Transport:
             self._write_no_more()
             if self._parting is not None:
                 self._parting.cancel()
+                self._parting = None
+            # It may know this connection: nothing is to be left to the collector of garbage.
+            self._context = _NOBODY
             self._socket.close()
             parted, self._parted = self._parted, None
             if parted is not None:

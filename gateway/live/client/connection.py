@@ -237,6 +237,7 @@ class Connection:
             # All of them point back here. Such a ring of fifty objects is freed by the collector
             # only, which stops the loop for a tenth of a second when thousands have come and gone.
             self._socket.transport.account = None
+            self._executor.forget()
             del self._accounts, self._executor, self._reader
 
     def end(self, error: GatewayError | None, *, error_sent: bool = False) -> None:

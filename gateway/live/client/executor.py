@@ -207,6 +207,13 @@ class Executor:
         if self.uplink is not None:
             await self.uplink.leave()
 
+    def forget(self) -> None:
+        """Leave nothing to the collector of garbage; see :meth:`Connection.run`. After
+        :meth:`release`, as the last thing."""
+        if self.uplink is not None:
+            self.uplink.forget()
+            self.uplink = self._reader.fast_path = None
+
     def release(self) -> None:
         """Give back everything that the requests have opened; any number of times."""
         if self.uplink is not None:

@@ -103,8 +103,10 @@ class Reader:
             self._working.cancel()
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         if self._turn is not None:
             self._turn.cancel()
+            self._turn = None
 
     def _received(self, data: bytes) -> None:
         try:

@@ -354,6 +354,8 @@ class ClientSocket:
     def close(self) -> None:
         if self._lingering is not None:
             self._lingering.cancel()
+            # A timer of uvloop keeps its context, which may know this connection, when it is over.
+            self._lingering = None
         # A client that has answered our Close has taken everything.
         self.transport.close(reset=self._revoked and not self.left)
 

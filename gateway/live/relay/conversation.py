@@ -188,6 +188,12 @@ class Conversation:
             self.relay.close()
         self._end_session()
 
+    def forget(self) -> None:
+        """Point at nothing any more that points here; see :meth:`Connection.run`. After
+        :meth:`close`, as the last thing."""
+        self.relay = None
+        del self._owner, self._receipts, self.proofs
+
     def close(self) -> None:
         """Give everything back; any number of times."""
         self.drop()

@@ -345,6 +345,11 @@ class Uplink:
         self._release()
         self._ended(error, error_sent=error_sent)
 
+    def forget(self) -> None:
+        """Leave nothing to the collector of garbage; see :meth:`Connection.run`. After
+        :meth:`close`, as the last thing."""
+        self._conversation.forget()
+
     def _release(self) -> None:
         self._context.consumers.end(self)
         self._context.rebalancer.remove(self)

@@ -63,6 +63,16 @@ def _requests(settings: Config, room: str) -> dict[str, list[bytes]]:
         "a refused handshake": [b"GET /ws HTTP/1.1\r\nHost: x\r\n\r\n"],
         "a WebSocket": [_UPGRADE],
         "a session": [_UPGRADE, _frame("CONNECT", connect)],
+        "a follower": [
+            _UPGRADE,
+            _frame("CONNECT", connect),
+            _frame("SUBSCRIBE", subscribe | {"receipt": "r"}),
+        ],
+        "a speaker": [
+            _UPGRADE,
+            _frame("CONNECT", connect),
+            _frame("SEND", {"destination": subscribe["destination"], "receipt": "r"}),
+        ],
         "an event stream": [f"GET {room}/events HTTP/1.1\r\nHost: x\r\n{bearer}\r\n".encode()],
         "an event stream that nobody may follow": [
             f"GET {room}7/events HTTP/1.1\r\nHost: x\r\n{bearer}\r\n".encode()
@@ -89,6 +99,8 @@ _KINDS = [
     "a refused handshake",
     "a WebSocket",
     "a session",
+    "a follower",
+    "a speaker",
     "an event stream",
     "an event stream that nobody may follow",
     "a wrong password",

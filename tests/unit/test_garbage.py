@@ -25,6 +25,9 @@ def test_objects_made_before_are_not_walked_any_more() -> None:
 
 def test_cycles_are_still_found_but_not_after_every_request() -> None:
     garbage.settle()
-    youngest, _, _ = gc.get_threshold()
+    youngest, middle, oldest = gc.get_threshold()
     assert gc.isenabled()
     assert youngest > 10_000
+    # No search but the rarest one walks more than a few ten thousand objects.
+    assert youngest * middle < 100_000
+    assert youngest * middle * oldest > 1_000_000

@@ -46,6 +46,13 @@ MEASURED: Mapping[str, Any] = {
         # All clients come from one address.
         "http_connects_per_second": 1e6,
         "upgrades_per_second": 1e6,
+        "upgrades_burst": 1_000_000,
+        "http_connections_per_address": 100_000,
+        "unknown_connections": 100_000,
+        "unknown_connections_per_address": 100_000,
+        # One host makes all rooms.
+        "rooms_per_minute": 1e6,
+        "rooms_burst": 1_000_000,
     },
     "log": {"level": "warning"},
 }

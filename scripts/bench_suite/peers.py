@@ -106,28 +106,27 @@ def direct(lab: Lab) -> Iterator[Door]:
 @contextmanager
 def empty_tornado(lab: Lab) -> Iterator[Door]:
     """Run a Tornado that answers every POST at once."""
-    port = lab.cluster.gateway_port(8)
-    command = [sys.executable, "-m", "bench_suite.bare_tornado", str(port)]
-    with running(command, log=lab.folder / "tornado.log") as child:
-        _wait_for(port, child)
-        yield Door(
-            name="empty Tornado",
-            addresses=[("127.0.0.1", port)],
-            pids=child.pids,
-            who=lambda index: lab.cluster.admin,
-        )
+    with _bare(lab, "bare_tornado", "empty Tornado") as door:
+        yield door
 
 
 @contextmanager
 def bare_relay(lab: Lab) -> Iterator[Door]:
     """Run a Python that passes bytes on, unread."""
-    port = lab.cluster.gateway_port(8)
     nodes = [str(node.web_stomp_port) for node in lab.cluster.nodes]
-    command = [sys.executable, "-m", "bench_suite.bare_relay", str(port), *nodes]
-    with running(command, log=lab.folder / "bare-relay.log") as child:
+    with _bare(lab, "bare_relay", "bare Python", *nodes) as door:
+        yield door
+
+
+@contextmanager
+def _bare(lab: Lab, module: str, name: str, *arguments: str) -> Iterator[Door]:
+    """Run a module of this package that serves at the port which is its first argument."""
+    port = lab.cluster.gateway_port(8)
+    command = [sys.executable, "-m", f"bench_suite.{module}", str(port), *arguments]
+    with running(command, log=lab.folder / f"{module}.log") as child:
         _wait_for(port, child)
         yield Door(
-            name="bare Python",
+            name=name,
             addresses=[("127.0.0.1", port)],
             pids=child.pids,
             who=lambda index: lab.cluster.admin,

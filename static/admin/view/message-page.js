@@ -1,12 +1,12 @@
-import { Problem } from "../../interact/problem.js";
 import { isolated } from "../../shared/bidi.js";
 import { element, field } from "../../shared/element.js";
 import { subjectLink } from "../subject.js";
+import { asking, factRows, head, problemLine } from "./facts.js";
 
 /** @typedef {import("../main.js").Context} Context */
 /** @typedef {import("../api.js").Trace} Trace */
 /** @typedef {import("../api.js").Passage} Passage */
-/** The word's key or a name, then what is shown. @typedef {[string, ...(Node | string)[]]} Row */
+/** @typedef {import("./facts.js").Row} Row */
 
 /** The form that leads to a message's page. @param {Context} context */
 export function messageSearch({ i18n }) {
@@ -34,47 +34,27 @@ export function messageSearch({ i18n }) {
  */
 export function messagePage(context, id) {
   const { i18n, api } = context;
-  const title = element("h2", { tabindex: "-1" }, i18n.say("subject.message", { name: id }));
-  const problem = element("p", { role: "alert", class: "problem" });
+  const problem = problemLine();
   const found = element("div", {});
-  const page = element(
-    "main",
-    {},
-    element(
-      "section",
-      {},
-      element("p", {}, element("a", { href: "#" }, i18n.say("subject.back"))),
-      title,
-      problem,
-      found,
-    ),
-  );
+  const { section, focus } = head(i18n, i18n.say("subject.message", { name: id }), problem, found);
+  const page = element("main", {}, section);
 
-  let isAsking = false;
   /** What stands there: it is not made anew while somebody selects it, or works with its links. */
   let shown = "";
-  const refresh = async () => {
-    // It is called with each message of the live stream; a slow answer is waited for.
-    if (isAsking) return;
-    isAsking = true;
-    try {
-      const { messages, missing } = await api.message(id);
-      const news = JSON.stringify([messages, missing]);
-      if (news === shown) return;
-      shown = news;
-      found.replaceChildren(...messages.map((each) => facts(context, each)));
-      const silent = Object.entries(missing).map(([gateway, why]) => i18n.say("missing.one", { gateway, why }));
-      problem.textContent = [...(messages.length ? [] : [i18n.say("message.none")]), ...silent].join(" · ");
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      shown = "";
-      problem.textContent = i18n.explain(error);
-    } finally {
-      isAsking = false;
-    }
+  const ask = async () => {
+    const { messages, missing } = await api.message(id);
+    const news = JSON.stringify([messages, missing]);
+    if (news === shown) return;
+    shown = news;
+    found.replaceChildren(...messages.map((each) => facts(context, each)));
+    const silent = Object.entries(missing).map(([gateway, why]) => i18n.say("missing.one", { gateway, why }));
+    problem.textContent = [...(messages.length ? [] : [i18n.say("message.none")]), ...silent].join(" · ");
   };
+  const refresh = asking(i18n, problem, ask, () => {
+    shown = "";
+  });
   void refresh();
-  return { page, refresh, focus: () => title.focus() };
+  return { page, refresh, focus };
 }
 
 /** @param {Context} context @param {Trace} trace */
@@ -92,13 +72,7 @@ function facts(context, trace) {
     ["message.broker", i18n.say(trace.published ? "message.confirmed" : "message.waits")],
     ...trace.gateways.map((each) => passage(context, each)),
   ];
-  return element(
-    "dl",
-    { class: "facts" },
-    ...rows.map(([word, ...what]) =>
-      element("div", {}, element("dt", {}, i18n.words[word] ?? word), element("dd", {}, ...what)),
-    ),
-  );
+  return element("dl", { class: "facts" }, ...factRows(i18n, rows));
 }
 
 /** @param {Context} context @param {Passage} passage @returns {Row} */

@@ -1,7 +1,7 @@
-import { Problem } from "../../interact/problem.js";
 import { element } from "../../shared/element.js";
 import { subjectLink } from "../subject.js";
 import { connectionsTable } from "./connections.js";
+import { asking, factRows, head, problemLine } from "./facts.js";
 import { journal } from "./journal.js";
 
 /** @typedef {import("../main.js").Context} Context */
@@ -19,52 +19,28 @@ export function subjectPage(context, { kind, name }) {
   const connections = connectionsTable(context, `${kind}:${name}`);
   const entries = journal(context, { [kind]: name });
   const facts = element("dl", { class: "facts" });
-  const problem = element("p", { role: "alert", class: "problem" });
-  const title = element("h2", { tabindex: "-1" }, i18n.say(`subject.${kind}`, { name }));
-  const page = element(
-    "main",
-    {},
-    element(
-      "section",
-      {},
-      element("p", {}, element("a", { href: "#" }, i18n.say("subject.back"))),
-      title,
-      ...(kind === "room" ? [problem, facts] : []),
-    ),
-    connections.section,
-    entries.section,
-  );
+  const problem = problemLine();
+  const below = kind === "room" ? [problem, facts] : [];
+  const { section, focus } = head(i18n, i18n.say(`subject.${kind}`, { name }), ...below);
+  const page = element("main", {}, section, connections.section, entries.section);
 
-  let isAsking = false;
+  const askForRoom = asking(i18n, problem, async () => {
+    facts.replaceChildren(...factRows(i18n, roomFacts(context, await api.room(name))));
+    problem.textContent = "";
+  });
   const refresh = async () => {
     void connections.refresh();
-    // It is called with each message of the live stream; a slow answer is waited for.
-    if (kind !== "room" || isAsking) return;
-    isAsking = true;
-    try {
-      const rows = roomFacts(context, await api.room(name));
-      facts.replaceChildren(
-        ...rows.map(([word, ...what]) =>
-          element("div", {}, element("dt", {}, i18n.say(word)), element("dd", {}, ...what)),
-        ),
-      );
-      problem.textContent = "";
-    } catch (error) {
-      if (!(error instanceof Problem)) throw error;
-      problem.textContent = i18n.explain(error);
-    } finally {
-      isAsking = false;
-    }
+    if (kind === "room") await askForRoom();
   };
   void refresh();
   void entries.load();
-  return { page, refresh, focus: () => title.focus() };
+  return { page, refresh, focus };
 }
 
 /**
  * @param {Context} context
  * @param {Room} room
- * @returns {[string, ...(Node | string)[]][]} the word's key, then what is shown
+ * @returns {import("./facts.js").Row[]}
  */
 function roomFacts({ i18n, format }, room) {
   const { streams, private_queue: queue, hosts, open_polls: polls } = room;
